@@ -142,7 +142,7 @@ def version_of(python: Path) -> str:
 
 def pip(python: Path, *arguments: str) -> None:
     """Run the environment's pip; end with one line when it fails."""
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    quiet = [] if sys.stdout.isatty() else ["-qq"]
     command = [python, "-m", "pip", *arguments, "--no-input", "--disable-pip-version-check", *quiet]
     if subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode:
         fail(f"pip could not install into {python.parent.parent} (see the lines above)")
