@@ -1,0 +1,559 @@
+"""The compiled heart: every cell split by the units that cross it.
+
+A cell's border is cut at its crossings before (`_sign_kernels.edge_crossings`), so cells are independent of one another and
+of the order in which threads take them. Inside one cell every crossing unit is a straight chord from border to border. The
+cell is split unit by unit with an explicit stack; each piece passes on only the units that still cross it. A vertex inside
+the cell is where two chords meet: on chord (p, q) of one unit at s, where the other is zero. The sign of any third unit there
+is a function of that vertex alone, so both sides of every chord see the same sign and no two decisions contradict.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ._sign_kernels import lowest_bit, popcount, sign_at
+
+_ONE = np.uint64(1)
+
+
+@njit(cache=True, nogil=True)
+def grown(array, size):
+    """The array with room for at least `size` entries (rows), its content kept."""
+    if size <= len(array):
+        return array
+    shape = (max(size, 2 * len(array)),) + array.shape[1:]
+    larger = np.empty(shape, array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@njit(cache=True, nogil=True, inline="always")
+def unit_key(layer, unit):
+    """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing)."""
+    z = (np.uint64(layer) << np.uint64(40)) + np.uint64(unit) + np.uint64(0x9E3779B97F4A7C15)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def sign_inside(rows, tolerance, unit, l, table, n_units, ends, t, chord_p, chord_q, iv_chord, iv_other, iv_s, r):
+    """Sign of local unit `l` at inner vertex `r`, from the chord it lies on."""
+    i = iv_chord[r]
+    if l == i or l == iv_other[r]:
+        return 0
+    p, q = chord_p[i], chord_q[i]
+    sp, sq = table[p * n_units + l], table[q * n_units + l]
+    if sp == sq or sq == 0:
+        return np.int64(sp)
+    if sp == 0:
+        return np.int64(sq)
+    zp = rows[ends[p, 0], unit] + t[p] * (rows[ends[p, 1], unit] - rows[ends[p, 0], unit])
+    zq = rows[ends[q, 0], unit] + t[q] * (rows[ends[q, 1], unit] - rows[ends[q, 0], unit])
+    z = zp + iv_s[r] * (zq - zp)
+    if z > tolerance[unit]:
+        return 1
+    if z < -tolerance[unit]:
+        return -1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def split_cells(
+    begin, end, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes,
+    edges, positive, negative, rows, tolerance,
+    crossing_offsets, crossing_units, crossing_places, vertex_offsets, vertex_t,
+    first_edge_vertex, first_chord_vertex, first_chord_edge,
+):
+    """Cells `begin` to `end`, split by the units that cross them.
+
+    New vertices on edges are numbered from `first_edge_vertex`; vertices and edges made here, from `first_chord_vertex` and
+    `first_chord_edge` on, in the order of the cells.
+
+    Returns
+    -------
+    offsets, vertices, edges : loops of the new cells
+    hashes, parents : activation hash and old cell of each new one
+    chord_ends (N, 4), chord_weights (N, 3) : where the new inner vertices lie, see `_sign_kernels.rows_on_chords`
+    new_edges (M, 2), new_units (M,) : pieces of chords
+    n_irregular : splits whose signs were not those of a line through a convex cell
+    """
+    n_words = positive.shape[1]
+    n_old = end - begin
+    out_offsets = np.zeros(n_old + 2, np.int64)
+    out_vertices = np.empty(cell_offsets[end] - cell_offsets[begin] + 16, np.int32)
+    out_edges = np.empty(len(out_vertices), np.int32)
+    out_hashes = np.empty(n_old + 1, np.uint64)
+    out_parents = np.empty(n_old + 1, np.int32)
+    n_cells, n_loop = np.int64(0), np.int64(0)
+    chord_ends = np.empty((64, 4), np.int32)
+    chord_weights = np.empty((64, 3), np.float64)
+    n_inner = np.int64(0)
+    new_edges = np.empty((64, 2), np.int32)
+    new_units = np.empty(64, np.int32)
+    n_new_edges = np.int64(0)
+    n_irregular = np.int64(0)
+
+    # Activation hash of the cell before, and its bits: neighbours in memory differ in few units.
+    active = np.zeros(n_words, np.uint64)
+    active_hash = np.uint64(0)
+    crossing = np.empty(n_words, np.uint64)
+    local_of = np.full(positive.shape[1] * 64, -1, np.int32)
+
+    # Scratch of one cell; all of it grows and is used again.
+    units = np.empty(64, np.int32)
+    border_vertex = np.empty(64, np.int32)
+    border_edge = np.empty(64, np.int32)
+    ends = np.empty((64, 2), np.int32)
+    t = np.empty(64, np.float64)
+    table = np.empty(1024, np.int8)
+    chord_p = np.empty(64, np.int32)
+    chord_q = np.empty(64, np.int32)
+    iv_chord = np.empty(64, np.int32)
+    iv_other = np.empty(64, np.int32)
+    iv_s = np.empty(64, np.float64)
+    ce = np.empty((64, 5), np.int32)  # inner edges: tail, head, unit, first half or -1, second half
+    ce_global = np.empty(64, np.int32)
+    stack = np.empty(1024, np.int32)
+    stack_hash = np.empty(64, np.uint64)
+    leaves = np.empty(1024, np.int32)
+    leaf_hash = np.empty(64, np.uint64)
+    loop_v = np.empty(64, np.int32)
+    loop_e = np.empty(64, np.int32)
+    signs = np.empty(64, np.int8)
+    todo = np.empty(64, np.int32)
+
+    for cell in range(begin, end):
+        lo, hi = cell_offsets[cell], cell_offsets[cell + 1]
+        m = np.int64(0)
+        for w in range(n_words):
+            plus, minus = np.uint64(0), np.uint64(0)
+            for k in range(lo, hi):
+                plus |= positive[cell_vertices[k], w]
+                minus |= negative[cell_vertices[k], w]
+            both = plus & minus
+            crossing[w] = both
+            if both != 0:
+                m += popcount(both)
+            now = plus & ~both
+            changed = now ^ active[w]
+            active[w] = now
+            while changed != 0:
+                active_hash ^= unit_key(layer, w * 64 + lowest_bit(changed))
+                changed &= changed - _ONE
+        base_hash = cell_hashes[cell] ^ active_hash
+
+        if m == 0:
+            size = hi - lo
+            out_vertices = grown(out_vertices, n_loop + size)
+            out_edges = grown(out_edges, n_loop + size)
+            out_offsets = grown(out_offsets, n_cells + 2)
+            out_hashes = grown(out_hashes, n_cells + 1)
+            out_parents = grown(out_parents, n_cells + 1)
+            for k in range(lo, hi):
+                e = cell_edges[k]
+                out_vertices[n_loop] = cell_vertices[k]
+                out_edges[n_loop] = e + vertex_offsets[e]
+                n_loop += 1
+            out_hashes[n_cells] = base_hash
+            out_parents[n_cells] = cell
+            n_cells += 1
+            out_offsets[n_cells] = n_loop
+            continue
+
+        # The units that cross this cell, in ascending order.
+        units = grown(units, m)
+        m = 0
+        for w in range(n_words):
+            word = crossing[w]
+            while word != 0:
+                j = w * 64 + lowest_bit(word)
+                word &= word - _ONE
+                units[m] = j
+                local_of[j] = m
+                m += 1
+
+        # The border with all its crossings, and the sign of every crossing unit at every place of it.
+        size = hi - lo
+        for k in range(lo, hi):
+            e = cell_edges[k]
+            size += vertex_offsets[e + 1] - vertex_offsets[e]
+        border_vertex = grown(border_vertex, size)
+        border_edge = grown(border_edge, size)
+        ends = grown(ends, size)
+        t = grown(t, size)
+        table = grown(table, size * m)
+        n_border = np.int64(0)
+        for k in range(lo, hi):
+            v, e = np.int64(cell_vertices[k]), np.int64(cell_edges[k])
+            forward = edges[e, 0] == v
+            other = edges[e, 1] if forward else edges[e, 0]
+            start, stop = vertex_offsets[e], vertex_offsets[e + 1]
+            count = stop - start
+            border_vertex[n_border] = v
+            border_edge[n_border] = e + start if forward else e + stop
+            ends[n_border, 0] = v
+            ends[n_border, 1] = v
+            t[n_border] = 0.0
+            row = n_border * m
+            for l in range(m):
+                table[row + l] = sign_at(positive, negative, v, units[l])
+            n_border += 1
+            if count == 0:
+                continue
+            for i in range(count):
+                place = start + i if forward else stop - 1 - i
+                border_vertex[n_border + i] = first_edge_vertex + place
+                border_edge[n_border + i] = e + place + 1 if forward else e + place
+                ends[n_border + i, 0] = edges[e, 0]
+                ends[n_border + i, 1] = edges[e, 1]
+                t[n_border + i] = vertex_t[place]
+            # A unit that does not change sign along the edge has the sign of the end where it is not zero.
+            for l in range(m):
+                here = table[row + l]
+                there = sign_at(positive, negative, other, units[l])
+                between = there if here == 0 else here
+                for i in range(count):
+                    table[(n_border + i) * m + l] = between
+            for x in range(crossing_offsets[e], crossing_offsets[e + 1]):
+                l = local_of[crossing_units[x]]
+                place = crossing_places[x] if forward else count - 1 - crossing_places[x]
+                table[(n_border + place) * m + l] = 0
+                for i in range(place + 1, count):
+                    table[(n_border + i) * m + l] = -table[row + l]
+            n_border += count
+
+        # One chord a unit: from where it goes from + to -, to where it comes back.
+        chord_p = grown(chord_p, m)
+        chord_q = grown(chord_q, m)
+        for l in range(m):
+            chord_p[l], chord_q[l] = -1, -1
+            k0 = 0
+            while table[k0 * m + l] != 1:
+                k0 += 1
+            last, zero = 1, -1
+            turns = 0
+            for step in range(1, n_border + 1):
+                k = (k0 + step) % n_border
+                s = table[k * m + l]
+                if s == 0:
+                    if zero < 0:
+                        zero = k
+                elif s == last:
+                    zero = -1
+                else:
+                    at = zero if zero >= 0 else k
+                    turns += 1
+                    if s < 0 and chord_p[l] < 0:
+                        chord_p[l] = at
+                    if s > 0 and chord_q[l] < 0:
+                        chord_q[l] = at
+                    last, zero = s, -1
+            if turns != 2:
+                n_irregular += 1
+
+        n_iv, n_ce = np.int64(0), np.int64(0)
+        n_leaves, leaf_top = np.int64(0), np.int64(0)
+        # A frame of the stack: its length, number of vertices, number of units, vertices, edges, units.
+        stack = grown(stack, 3 + 2 * n_border + m)
+        stack[0] = 3 + 2 * n_border + m
+        stack[1] = n_border
+        stack[2] = m
+        for k in range(n_border):
+            stack[3 + k] = k
+            stack[3 + n_border + k] = k
+        for l in range(m):
+            stack[3 + 2 * n_border + l] = l
+        top = np.int64(stack[0])
+        stack = grown(stack, top + 1)
+        stack[top] = stack[0]  # frames are read from the end
+        top += 1
+        n_frames = 1
+        stack_hash[0] = base_hash
+
+        while n_frames > 0:
+            length = np.int64(stack[top - 1])
+            base = top - 1 - length
+            nv, nu = np.int64(stack[base + 1]), np.int64(stack[base + 2])
+            n_frames -= 1
+            frame_hash = stack_hash[n_frames]
+            top = base
+
+            # The loop with the cuts that neighbours made since; signs of the first unit along it.
+            n = np.int64(0)
+            for k in range(nv):
+                v, e = stack[base + 3 + k], stack[base + 3 + nv + k]
+                loop_v = grown(loop_v, n + 1)
+                loop_e = grown(loop_e, n + 1)
+                loop_v[n] = v
+                if e < n_border or ce[e - n_border, 3] < 0:
+                    loop_e[n] = e
+                    n += 1
+                    continue
+                depth = np.int64(0)
+                todo = grown(todo, depth + 1)
+                todo[0] = e
+                depth = 1
+                while depth > 0:
+                    depth -= 1
+                    e = todo[depth]
+                    c = e - n_border
+                    if ce[c, 3] < 0:
+                        loop_v = grown(loop_v, n + 1)
+                        loop_e = grown(loop_e, n + 1)
+                        loop_v[n] = v
+                        loop_e[n] = e
+                        n += 1
+                        v = ce[c, 1] if ce[c, 0] == v else ce[c, 0]
+                    else:
+                        todo = grown(todo, depth + 2)
+                        if ce[c, 0] == v:
+                            todo[depth], todo[depth + 1] = ce[c, 4], ce[c, 3]
+                        else:
+                            todo[depth], todo[depth + 1] = ce[c, 3], ce[c, 4]
+                        depth += 2
+
+            if nu == 0:
+                leaves = grown(leaves, leaf_top + 1 + 2 * n)
+                leaves[leaf_top] = n
+                for k in range(n):
+                    leaves[leaf_top + 1 + k] = loop_v[k]
+                    leaves[leaf_top + 1 + n + k] = loop_e[k]
+                leaf_top += 1 + 2 * n
+                leaf_hash = grown(leaf_hash, n_leaves + 1)
+                leaf_hash[n_leaves] = frame_hash
+                n_leaves += 1
+                continue
+
+            # Units of the frame start at `base + 3 + 2 * nv`; the frame stays readable until the children are pushed.
+            l = np.int64(stack[base + 3 + 2 * nv])
+            unit = np.int64(units[l])
+            signs = grown(signs, n)
+            k0 = -1
+            for k in range(n):
+                v = loop_v[k]
+                if v < n_border:
+                    signs[k] = table[v * m + l]
+                else:
+                    signs[k] = sign_inside(rows, tolerance, unit, l, table, m, ends, t, chord_p, chord_q,
+                                           iv_chord, iv_other, iv_s, v - n_border)
+                if k0 < 0 and signs[k] == 1:
+                    k0 = k
+            # Where the unit goes from + to - (cut 1) and back (cut 2): at a vertex, or on the edge that ends at a vertex.
+            cut1, cut2 = np.int64(-1), np.int64(-1)
+            on_edge1, on_edge2 = False, False
+            last, zero = 1, np.int64(-1)
+            for step in range(1, n + 1):
+                k = (k0 + step) % n
+                s = signs[k]
+                if s == 0:
+                    if zero < 0:
+                        zero = k
+                elif s == last:
+                    zero = -1
+                else:
+                    if s < 0 and cut1 < 0:
+                        cut1 = zero if zero >= 0 else k
+                        on_edge1 = zero < 0
+                    elif s > 0 and cut2 < 0:
+                        cut2 = zero if zero >= 0 else k
+                        on_edge2 = zero < 0
+                    elif s < 0:
+                        n_irregular += 1
+                    last, zero = s, -1
+
+            # New vertices on inner edges. A border edge is never cut here: its crossings are on it already.
+            made1, made2 = np.int64(-1), np.int64(-1)
+            for which in range(2):
+                at = cut1 if which == 0 else cut2
+                on_edge = on_edge1 if which == 0 else on_edge2
+                if not on_edge:
+                    continue
+                e = loop_e[(at - 1) % n]
+                if e < n_border:
+                    n_irregular += 1
+                    continue
+                c = e - n_border
+                i = np.int64(ce[c, 2])
+                iv_chord = grown(iv_chord, n_iv + 1)
+                iv_other = grown(iv_other, n_iv + 1)
+                iv_s = grown(iv_s, n_iv + 1)
+                p, q = chord_p[i], chord_q[i]
+                zp = rows[ends[p, 0], unit] + t[p] * (rows[ends[p, 1], unit] - rows[ends[p, 0], unit])
+                zq = rows[ends[q, 0], unit] + t[q] * (rows[ends[q, 1], unit] - rows[ends[q, 0], unit])
+                iv_chord[n_iv] = i
+                iv_other[n_iv] = l
+                iv_s[n_iv] = min(max(zp / (zp - zq), 0.0), 1.0) if zp != zq else 0.5
+                r = n_border + n_iv
+                n_iv += 1
+                ce = grown(ce, n_ce + 2)
+                for half in range(2):
+                    ce[n_ce, 0] = ce[c, 0] if half == 0 else r
+                    ce[n_ce, 1] = r if half == 0 else ce[c, 1]
+                    ce[n_ce, 2] = i
+                    ce[n_ce, 3] = -1
+                    ce[c, 3 + half] = n_border + n_ce
+                    n_ce += 1
+                if which == 0:
+                    made1 = r
+                else:
+                    made2 = r
+
+            # The new chord piece, from cut 2 to cut 1, and the two loops beside it.
+            v1 = made1 if made1 >= 0 else np.int64(loop_v[cut1])
+            v2 = made2 if made2 >= 0 else np.int64(loop_v[cut2])
+            ce = grown(ce, n_ce + 1)
+            piece = n_border + n_ce
+            ce[n_ce, 0], ce[n_ce, 1], ce[n_ce, 2], ce[n_ce, 3] = v2, v1, l, -1
+            n_ce += 1
+
+            # Both children go above the parent's frame, which is still read; they are moved down afterwards.
+            write = base + length + 1
+            for side in range(2):
+                first, stop_at = (cut2, cut1) if side == 0 else (cut1, cut2)
+                made_first, made_stop = (made2, made1) if side == 0 else (made1, made2)
+                stack = grown(stack, write + 4 + 2 * (n + 2) + nu)
+                stack_hash = grown(stack_hash, n_frames + 1)
+                count = np.int64(0)
+                # The loop: the first cut, the run of this side's sign, the second cut, back along the chord.
+                place = write + 3
+                if made_first >= 0:
+                    c = loop_e[(first - 1) % n] - n_border
+                    stack[place] = made_first
+                    half = ce[c, 4] if ce[ce[c, 4] - n_border, 1] == loop_v[first] else ce[c, 3]
+                    todo = grown(todo, n + 2)
+                    todo[0] = half
+                    count = 1
+                k = first
+                while True:
+                    todo = grown(todo, count + 2)
+                    if k == stop_at and made_stop < 0:
+                        break
+                    stack[place + count] = loop_v[k]
+                    following = (k + 1) % n
+                    if following == stop_at and made_stop >= 0:
+                        c = loop_e[k] - n_border
+                        todo[count] = ce[c, 3] if ce[ce[c, 3] - n_border, 0] == loop_v[k] else ce[c, 4]
+                        count += 1
+                        break
+                    todo[count] = loop_e[k]
+                    count += 1
+                    k = following
+                stack[place + count] = v1 if side == 0 else v2
+                todo[count] = piece
+                count += 1
+                for k in range(count):
+                    stack[place + count + k] = todo[k]
+                # The units that still cross this side; the others' signs are settled and go into its hash.
+                wanted = np.uint64(0)
+                child_hash = frame_hash
+                if side == 0:
+                    child_hash ^= unit_key(layer, unit)
+                kept = np.int64(0)
+                for x in range(1, nu):
+                    other_l = np.int64(stack[base + 3 + 2 * nv + x])
+                    other_unit = np.int64(units[other_l])
+                    has_plus, has_minus = False, False
+                    for k in range(count):
+                        v = stack[place + k]
+                        if v < n_border:
+                            s = np.int64(table[v * m + other_l])
+                        else:
+                            s = np.int64(sign_inside(rows, tolerance, other_unit, other_l, table, m, ends, t,
+                                                     chord_p, chord_q, iv_chord, iv_other, iv_s, v - n_border))
+                        if s > 0:
+                            has_plus = True
+                        elif s < 0:
+                            has_minus = True
+                        if has_plus and has_minus:
+                            break
+                    if has_plus and has_minus:
+                        stack[place + 2 * count + kept] = other_l
+                        kept += 1
+                    elif has_plus:
+                        child_hash ^= unit_key(layer, other_unit)
+                stack[write] = 3 + 2 * count + kept
+                stack[write + 1] = count
+                stack[write + 2] = kept
+                stack_hash[n_frames] = child_hash
+                n_frames += 1
+                stack[write + 3 + 2 * count + kept] = stack[write]
+                write += 4 + 2 * count + kept
+            shift = length + 1
+            for k in range(base + shift, write):
+                stack[k - shift] = stack[k]
+            top = write - shift
+
+        # Inner vertices and edges get their numbers; the leaves become cells.
+        chord_ends = grown(chord_ends, n_inner + n_iv)
+        chord_weights = grown(chord_weights, n_inner + n_iv)
+        for r in range(n_iv):
+            p, q = chord_p[iv_chord[r]], chord_q[iv_chord[r]]
+            chord_ends[n_inner + r, 0] = ends[p, 0]
+            chord_ends[n_inner + r, 1] = ends[p, 1]
+            chord_ends[n_inner + r, 2] = ends[q, 0]
+            chord_ends[n_inner + r, 3] = ends[q, 1]
+            chord_weights[n_inner + r, 0] = t[p]
+            chord_weights[n_inner + r, 1] = t[q]
+            chord_weights[n_inner + r, 2] = iv_s[r]
+        new_edges = grown(new_edges, n_new_edges + n_ce)
+        new_units = grown(new_units, n_new_edges + n_ce)
+        ce_global = grown(ce_global, n_ce)
+        for c in range(n_ce):
+            if ce[c, 3] >= 0:
+                continue
+            for end_of in range(2):
+                v = np.int64(ce[c, end_of])
+                if v < n_border:
+                    new_edges[n_new_edges, end_of] = border_vertex[v]
+                else:
+                    new_edges[n_new_edges, end_of] = first_chord_vertex + n_inner + v - n_border
+            new_units[n_new_edges] = units[ce[c, 2]]
+            ce_global[c] = first_chord_edge + n_new_edges
+            n_new_edges += 1
+        read = np.int64(0)
+        out_offsets = grown(out_offsets, n_cells + n_leaves + 2)
+        out_hashes = grown(out_hashes, n_cells + n_leaves)
+        out_parents = grown(out_parents, n_cells + n_leaves)
+        for leaf in range(n_leaves):
+            n = np.int64(leaves[read])
+            read += 1
+            for k in range(n):
+                v, e = np.int64(leaves[read + k]), leaves[read + n + k]
+                todo = grown(todo, 2)
+                todo[0] = e
+                depth = 1
+                while depth > 0:
+                    depth -= 1
+                    e = todo[depth]
+                    c = e - n_border
+                    if c >= 0 and ce[c, 3] >= 0:
+                        todo = grown(todo, depth + 2)
+                        if ce[c, 0] == v:
+                            todo[depth], todo[depth + 1] = ce[c, 4], ce[c, 3]
+                        else:
+                            todo[depth], todo[depth + 1] = ce[c, 3], ce[c, 4]
+                        depth += 2
+                        continue
+                    out_vertices = grown(out_vertices, n_loop + 1)
+                    out_edges = grown(out_edges, n_loop + 1)
+                    out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
+                    out_edges[n_loop] = border_edge[e] if c < 0 else ce_global[c]
+                    n_loop += 1
+                    if c >= 0:
+                        v = np.int64(ce[c, 1]) if ce[c, 0] == v else np.int64(ce[c, 0])
+            read += 2 * n
+            out_hashes[n_cells] = leaf_hash[leaf]
+            out_parents[n_cells] = cell
+            n_cells += 1
+            out_offsets[n_cells] = n_loop
+        n_inner += n_iv
+
+    return (
+        out_offsets[: n_cells + 1].copy(), out_vertices[:n_loop].copy(), out_edges[:n_loop].copy(),
+        out_hashes[:n_cells].copy(), out_parents[:n_cells].copy(),
+        chord_ends[:n_inner].copy(), chord_weights[:n_inner].copy(),
+        new_edges[:n_new_edges].copy(), new_units[:n_new_edges].copy(), n_irregular,
+    )

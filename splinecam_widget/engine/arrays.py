@@ -1,0 +1,53 @@
+"""Reading arrays that users hand in: tensors, arrays, lists. Knows nothing of models or slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+
+
+def as_numbers(value: Any, name: str) -> tuple[Float64, float]:
+    """A user's tensor or array as float64, with the unit roundoff it came with.
+
+    Parameters
+    ----------
+    value : tensor, array or nested sequence of real numbers
+    name : str
+        The argument's name, for the error text.
+
+    Returns
+    -------
+    numbers : float64 array, a fresh copy, of the same shape
+    roundoff : float
+        Half the machine epsilon of the dtype that `value` had (that of float64 for integers).
+
+    Raises
+    ------
+    ValueError
+        If it is not made of real numbers, or one of them is NaN or infinite.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            return _finite(np.array(value.double().numpy(), dtype=np.float64), name), 2.0**-9
+        value = value.resolve_conj().resolve_neg().numpy()
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: expected an array of real numbers, got {type(value).__name__} ({error})") from None
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    roundoff = float(np.finfo(array.dtype).eps) / 2 if array.dtype.kind == "f" else float(np.finfo(np.float64).eps) / 2
+    return _finite(np.array(array, dtype=np.float64), name), roundoff
+
+
+def _finite(array: Float64, name: str) -> Float64:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        kind = "NaN" if np.isnan(array).any() else "infinity"
+        raise ValueError(f"{name}: expected finite numbers, got {kind} in {int(bad.sum())} of {array.size} entries")
+    return array

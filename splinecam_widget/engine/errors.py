@@ -1,0 +1,69 @@
+"""The errors that the engine raises on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Cancelled(Exception):
+    """A computation was stopped because a newer one takes its place."""
+
+
+@dataclass(frozen=True)
+class Offender:
+    """One operation that keeps a model from being read as a CPWL network.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path of the module that calls it, ``""`` for the model itself.
+    operation : str
+        Name of the torch operation.
+    shapes : str
+        Shapes that go in and out, without the batch axis.
+    reason : str
+        Why it is refused.
+    replacement : str
+        What to use instead.
+    """
+
+    path: str
+    operation: str
+    shapes: str
+    reason: str
+    replacement: str
+
+
+class UnsupportedModelError(TypeError):
+    """The model is not, or not recognisably, a CPWL network.
+
+    Attributes
+    ----------
+    offenders : tuple of Offender
+        Every operation that was refused, in execution order; empty when the model could not be traced at all.
+    """
+
+    def __init__(self, message: str, offenders: tuple[Offender, ...] = ()) -> None:
+        super().__init__(message)
+        self.offenders = offenders
+
+    @classmethod
+    def from_offenders(cls, offenders: tuple[Offender, ...]) -> UnsupportedModelError:
+        """The error whose text is a table of all offenders."""
+        header = ("module", "operation", "shapes", "reason", "use instead")
+        rows = [(o.path or "(model)", o.operation, o.shapes, o.reason, o.replacement) for o in offenders]
+        count = len(offenders)
+        noun = "operation is" if count == 1 else "operations are"
+        return cls(
+            f"model: expected a continuous piecewise-linear network, but {count} {noun} not supported:\n"
+            + text_table(header, rows),
+            offenders,
+        )
+
+
+def text_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Rows as text in aligned columns under a header."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [header, *rows]]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([lines[0], rule, *lines[1:]])

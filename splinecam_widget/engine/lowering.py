@@ -1,0 +1,374 @@
+"""From a user's torch model to a list of affine steps and kinks. Never touches the model: works on a copy in eval mode."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from .errors import Offender, UnsupportedModelError
+from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Arguments, Kink
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of the network that depends on the input.
+
+    Attributes
+    ----------
+    name : str
+        Name of its result.
+    operation : str
+        Name of the torch operation.
+    path : str
+        Dotted path of the module that calls it.
+    call : callable
+        The operation on float64 tensors, by schema arguments.
+    arguments : dict
+        By schema name; a `Reference` where an earlier result or the batch size goes in.
+    kind : {"affine", "kink", "size"}
+    rule : Affine or Kink or None
+    sources : tuple of str
+        Results of earlier steps that it depends on through the input.
+    shape : tuple of int
+        Shape of its result without the batch axis.
+    input_shapes : tuple of tuple of int
+    """
+
+    name: str
+    operation: str
+    path: str
+    call: Callable[..., Any]
+    arguments: dict[str, Any]
+    kind: str
+    rule: Affine | Kink | None
+    sources: tuple[str, ...]
+    shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Stands for the result of an earlier step among a step's arguments."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """A CPWL network as a list of steps in execution order, constants in float64.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+    input_name, output_name : str
+    steps : tuple of Step
+    head : str
+        A monotone last operation that was set aside ("softmax"), or "".
+    was_training : bool
+        Whether the user's model was in training mode; it is computed as in eval mode.
+    n_outputs : int
+    """
+
+    input_shape: tuple[int, ...]
+    input_name: str
+    output_name: str
+    steps: tuple[Step, ...]
+    head: str
+    was_training: bool
+    n_outputs: int
+
+    @property
+    def kinks(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.kind == "kink")
+
+
+@dataclass
+class Reading:
+    """All that a walk over a traced graph finds: the steps, and every operation that is refused."""
+
+    steps: list[Step] = field(default_factory=list)
+    offenders: list[Offender] = field(default_factory=list)
+    head: str = ""
+    input_name: str = ""
+    output_name: str = ""
+    output_shape: tuple[int, ...] = ()
+    was_training: bool = False
+    input_shape: tuple[int, ...] = ()
+
+    def network(self) -> Network:
+        """The network.
+
+        Raises
+        ------
+        UnsupportedModelError
+            With all offenders.
+        """
+        if self.offenders:
+            raise UnsupportedModelError.from_offenders(tuple(self.offenders))
+        n_outputs = 1
+        for size in self.output_shape:
+            n_outputs *= size
+        return Network(self.input_shape, self.input_name, self.output_name, tuple(self.steps), self.head,
+                       self.was_training, n_outputs)
+
+
+def lower(model: Any, input_shape: tuple[int, ...]) -> Network:
+    """The model as a CPWL network.
+
+    Parameters
+    ----------
+    model : nn.Module or callable of torch operations
+    input_shape : tuple of int
+        Shape of one input, without the batch axis.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it cannot be traced, or an operation is neither affine nor a known kink; lists all of them.
+    TypeError
+        If the model is not callable.
+    """
+    return read(model, input_shape).network()
+
+
+def read(model: Any, input_shape: tuple[int, ...]) -> Reading:
+    """As `lower`, but with refused operations recorded and not raised."""
+    module, was_training = _snapshot(model)
+    program = _traced(module, input_shape)
+    reading = _walk(program)
+    reading.was_training = was_training
+    reading.input_shape = input_shape
+    return reading
+
+
+class _Function(nn.Module):
+    """A plain function of torch operations as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(x)
+
+
+def _snapshot(model: Any) -> tuple[nn.Module, bool]:
+    """A copy of the model on the CPU in eval mode, and whether the model was in training mode."""
+    if not isinstance(model, nn.Module):
+        if not callable(model):
+            raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
+        owner = getattr(model, "__self__", None)
+        if isinstance(owner, nn.Module):  # a bound method, such as net.forward or net.encode
+            module, was_training = _snapshot(owner)
+            return _Function(getattr(module, model.__name__)), was_training
+        return _Function(model), False
+    try:
+        module = copy.deepcopy(model)
+    except Exception as error:
+        raise UnsupportedModelError(f"model: expected a module that can be copied, but copying it failed: {error}") from error
+    was_training = any(m.training for m in module.modules())
+    for parameter in module.parameters():
+        parameter.grad = None
+    return module.cpu().eval(), was_training
+
+
+def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
+    floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
+    dtypes = [floats[0]] if floats else [torch.float32, torch.float64]
+    for i, dtype in enumerate(dtypes):
+        example = torch.zeros(2, *input_shape, dtype=dtype)
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")  # of torch.export itself, not of the model's results
+                program = torch.export.export(
+                    module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
+                )
+                if any(_name(n).endswith("_") and n.op == "call_function" for n in program.graph.nodes):
+                    program = program.run_decompositions({})  # makes in-place operations functional
+            return program
+        except Exception as error:
+            if i + 1 < len(dtypes) and "dtype" in str(error):
+                continue
+            text = " ".join(str(error).split())
+            raise UnsupportedModelError(
+                f"model: expected a module that runs on inputs of shape (batch, {', '.join(map(str, input_shape))}) "
+                f"for any batch size and without data-dependent branches, but tracing it raised "
+                f"{type(error).__name__}: {text[:600]}"
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def _name(node: fx.Node) -> str:
+    """Name of the operation that a node calls, without namespace and overload."""
+    schema = getattr(node.target, "_schema", None)
+    return str(schema.name).split("::")[-1] if schema is not None else getattr(node.target, "__name__", str(node.target))
+
+
+def _path(node: fx.Node) -> str:
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [entry[0] for entry in stack.values()]
+    return str(paths[-1]) if paths else ""
+
+
+def _shape(node: fx.Node) -> tuple[Any, ...]:
+    value = node.meta.get("val")
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else ()
+
+
+def _walk(program: torch.export.ExportedProgram) -> Reading:
+    """Sort every node of the graph: constant, batch size, affine, kink, head or refused."""
+    signature = program.graph_signature
+    stored = {**program.state_dict, **program.constants}
+    targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
+    reading = Reading()
+    constants: dict[str, Any] = {}
+    varying: set[str] = set()
+    sizes: set[str] = set()
+    batch: Any = None
+    nodes = list(program.graph.nodes)
+    result = next(n for n in nodes if n.op == "output").args[0][0]
+    head = _head(result)
+    for node in nodes:
+        if node.op == "placeholder":
+            if node.name in targets:
+                constants[node.name] = _float64(stored[targets[node.name]])
+            else:
+                reading.input_name = node.name
+                varying.add(node.name)
+                batch = _shape(node)[0]
+            continue
+        if node.op != "call_function" or node is head:
+            continue
+        inputs = {n.name for n in node.all_input_nodes}
+        if not inputs & (varying | sizes):
+            if node.users:
+                constants[node.name] = _float64(node.target(*_resolved(node.args, constants), **_resolved(node.kwargs, constants)))
+            continue
+        if not isinstance(node.meta.get("val"), torch.Tensor | list | tuple):
+            sizes.add(node.name)  # a whole number that depends on the batch size
+            reading.steps.append(_step(node, constants, varying, "size", None))
+            continue
+        varying.add(node.name)
+        if reading.offenders and inputs & {o.name for o in nodes if o.meta.get("refused")}:
+            pass  # sorted all the same, so that one message names every offender
+        operation = _name(node).rstrip("_") or _name(node)
+        rule: Affine | Kink | None = KINKS.get(operation) or AFFINE.get(operation)
+        if node.target is operator.getitem:
+            operation, rule = "getitem", AFFINE["view"]
+        reason = _refusal(node, operation, rule, constants, varying, batch)
+        if reason:
+            shapes = f"{_shapes_text(node)}"
+            reading.offenders.append(
+                Offender(_path(node), operation, shapes, reason, REPLACEMENTS.get(operation, "an affine operation or ReLU"))
+            )
+            continue
+        kind = "kink" if isinstance(rule, Kink) else "affine"
+        reading.steps.append(_step(node, constants, varying, kind, rule))
+    output = head.args[0] if head is not None else result
+    if not isinstance(output, fx.Node) or output.name not in varying:
+        raise UnsupportedModelError("model: expected an output that depends on the input, got a constant")
+    reading.head = _name(head) if head is not None else ""
+    reading.output_name = output.name
+    reading.output_shape = tuple(int(s) for s in _shape(output)[1:])
+    return reading
+
+
+def _head(result: Any) -> fx.Node | None:
+    return result if isinstance(result, fx.Node) and result.op == "call_function" and _name(result) in HEADS else None
+
+
+def _float64(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        return value.double() if value.dtype.is_floating_point else value
+    return value
+
+
+def _resolved(arguments: Any, constants: dict[str, Any]) -> Any:
+    return fx.map_arg(arguments, lambda n: constants[n.name] if n.name in constants else Reference(n.name))
+
+
+def _by_name(node: fx.Node, constants: dict[str, Any]) -> dict[str, Any]:
+    """A node's arguments by schema name, constants filled in."""
+    args, kwargs = _resolved(node.args, constants), _resolved(node.kwargs, constants)
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return {str(i): a for i, a in enumerate(args)}
+    named = {a.name: a.default_value for a in schema.arguments}
+    for argument, value in zip(schema.arguments, args):
+        named[argument.name] = value
+    named.update(kwargs)
+    return named
+
+
+def _step(node: fx.Node, constants: dict[str, Any], varying: set[str], kind: str, rule: Affine | Kink | None) -> Step:
+    arguments = _by_name(node, constants)
+    if "dtype" in arguments and isinstance(arguments["dtype"], torch.dtype):
+        arguments["dtype"] = torch.float64
+    sources = tuple(n.name for n in node.all_input_nodes if n.name in varying)
+    shapes = tuple(tuple(int(s) for s in _shape(n)[1:]) for n in node.all_input_nodes if n.name in varying)
+    value = node.meta.get("val")
+    shape = tuple(int(s) for s in value.shape[1:]) if isinstance(value, torch.Tensor) else ()
+    operation = "getitem" if node.target is operator.getitem else (_name(node).rstrip("_") or _name(node))
+    return Step(node.name, operation, _path(node), _caller(node), arguments, kind, rule, sources, shape, shapes)
+
+
+def _caller(node: fx.Node) -> Callable[..., Any]:
+    """The node's operation as a function of its arguments by name."""
+    target: Any = node.target
+    schema = getattr(target, "_schema", None)
+    if schema is None:
+        return lambda **arguments: target(*(arguments[k] for k in sorted(arguments, key=int)))
+    positional = [a.name for a in schema.arguments if not a.kwarg_only]
+    keywords = [a.name for a in schema.arguments if a.kwarg_only]
+
+    def call(**arguments: Any) -> Any:
+        return target(*(arguments[k] for k in positional), **{k: arguments[k] for k in keywords})
+
+    return call
+
+
+def _is_varying(value: Any, varying: set[str]) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_is_varying(v, varying) for v in value)
+    return isinstance(value, Reference) and value.name in varying
+
+
+def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constants: dict[str, Any], varying: set[str],
+             batch: Any) -> str:
+    """Why a node that depends on the input cannot be computed exactly, or ""."""
+    if rule is None:
+        return REASONS.get(operation, "it is not known to be piecewise linear")
+    arguments = _by_name(node, constants)
+    if isinstance(rule, Affine) and operation != "getitem":
+        varied = [k for k, v in arguments.items() if _is_varying(v, varying)]
+        if [k for k in varied if k not in rule.varying]:
+            return "it is not affine in this argument: " + ", ".join(k for k in varied if k not in rule.varying)
+        if len(varied) > 1 and not rule.joint:
+            return "it multiplies two tensors that both depend on the input"
+        reason = rule.refusal(arguments)
+        if reason:
+            return reason
+    values = node.meta["val"]
+    for value in values if isinstance(values, (list, tuple)) else [values]:
+        if isinstance(value, torch.Tensor):
+            if not value.dtype.is_floating_point:
+                return f"it makes {value.dtype} of the input"
+            if value.ndim == 0 or str(value.shape[0]) != str(batch):
+                return "it mixes the inputs of a batch (the first axis must stay the batch axis)"
+    return ""
+
+
+def _shapes_text(node: fx.Node) -> str:
+    def text(shape: tuple[Any, ...]) -> str:
+        return "(" + ", ".join(str(s) for s in shape[1:]) + ")"
+
+    into = ", ".join(text(_shape(n)) for n in node.all_input_nodes if _shape(n))
+    return f"{into} -> {text(_shape(node))}"

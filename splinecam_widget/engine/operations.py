@@ -1,0 +1,206 @@
+"""What the engine knows of each torch operation: is it affine, which arguments may vary, how do rounding errors pass it.
+
+One table, `AFFINE`, and one for kinks, `KINKS`. Nothing here walks a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+Arguments = Mapping[str, Any]
+"""An operation's arguments by the names of its schema, defaults filled in."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """An operation that is affine in its varying arguments.
+
+    Attributes
+    ----------
+    varying : tuple of str
+        Arguments that may depend on the input.
+    joint : bool
+        Whether several of them may vary at once (a sum) or only one (a product).
+    coefficients : {"selection", "average", "weights"}
+        The linear part: entries 0 and 1 with one 1 a row; entries in [0, 1] that sum to at most 1; anything.
+    squared : callable
+        Arguments -> arguments of the same operation with every coefficient squared, for "weights".
+    terms : callable
+        Arguments -> how many terms one output entry sums.
+    refusal : callable
+        Arguments -> why this use is not affine, or "".
+    """
+
+    varying: tuple[str, ...]
+    joint: bool = False
+    coefficients: str = "selection"
+    squared: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    terms: Callable[[Arguments], int] = lambda _: 1
+    refusal: Callable[[Arguments], str] = lambda _: ""
+
+
+@dataclass(frozen=True)
+class Kink:
+    """An elementwise CPWL activation with one knot at zero.
+
+    Attributes
+    ----------
+    slopes : callable
+        Arguments -> slopes left and right of the knot.
+    """
+
+    slopes: Callable[[Arguments], tuple[float, float]]
+
+
+def _square_of(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def squared(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {k: _square(v) if k in names else v for k, v in arguments.items()}
+
+    return squared
+
+
+def _square(value: Any) -> Any:
+    return None if value is None else value * value
+
+
+def _fan_in(weight: str, axis_of_outputs: int) -> Callable[[Arguments], int]:
+    def terms(arguments: Arguments) -> int:
+        tensor = arguments[weight]
+        return max(1, tensor.numel() // max(1, tensor.shape[axis_of_outputs]))
+
+    return terms
+
+
+def _batch_norm_squared(arguments: dict[str, Any]) -> dict[str, Any]:
+    # y = x g + h with g = weight / sqrt(var + eps): squaring g squares weight and (var + eps).
+    variance = arguments["running_var"] + arguments["eps"]
+    shift = arguments["running_mean"] ** 2
+    return {
+        **arguments, "weight": _square(arguments["weight"]), "bias": _square(arguments["bias"]),
+        "running_mean": -shift, "running_var": variance * variance, "eps": 0.0,
+    }
+
+
+def _training(argument: str) -> Callable[[Arguments], str]:
+    def refusal(arguments: Arguments) -> str:
+        return "it depends on the batch in training mode" if arguments[argument] else ""
+
+    return refusal
+
+
+def _no_statistics(arguments: Arguments) -> str:
+    if arguments.get("training") or arguments["running_mean"] is None:
+        return "it divides by statistics of the batch"
+    return ""
+
+
+def _rounds(arguments: Arguments) -> str:
+    return "it rounds" if arguments.get("rounding_mode") else ""
+
+
+def _not_float(arguments: Arguments) -> str:
+    dtype = arguments.get("dtype")
+    return "" if dtype is None or dtype.is_floating_point else f"it rounds to {dtype}"
+
+
+_WINDOW = ("kernel_size",)
+
+
+def _window(arguments: Arguments) -> int:
+    size = 1
+    for k in arguments["kernel_size"]:
+        size *= int(k)
+    return size
+
+
+def _matrix_terms(arguments: Arguments) -> int:
+    for name in ("self", "mat1", "mat2", "other"):
+        value = arguments.get(name)
+        if isinstance(value, torch.Tensor) and value.ndim:
+            return max(int(s) for s in value.shape)
+    return 1
+
+
+def _any_size(_: Arguments) -> int:
+    return 4096  # entries summed are not known from the arguments alone; a bound for the error's growth, not a limit
+
+
+_SELECTION = Affine(("self",))
+_CONVOLUTION = Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0))
+_AVERAGE = Affine(("self",), coefficients="average", terms=_window)
+_SUM = Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_not_float)
+
+AFFINE: dict[str, Affine] = {
+    **dict.fromkeys(
+        ("view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "permute", "transpose", "t", "movedim",
+         "squeeze", "unsqueeze", "slice", "select", "narrow", "clone", "contiguous", "alias", "detach", "expand",
+         "expand_as", "lift_fresh_copy", "identity", "detach_", "view_as", "swapaxes", "mT", "numpy_T", "split", "chunk",
+         "split_with_sizes", "unbind", "unsafe_split", "unsafe_chunk"),
+        _SELECTION,
+    ),
+    **dict.fromkeys(("_to_copy", "to", "type_as"), Affine(("self",), refusal=_not_float)),
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
+                    Affine(("input",), refusal=_training("train"))),
+    **dict.fromkeys(("native_dropout",), Affine(("input",), refusal=_training("train"))),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), Affine(("tensors",), joint=True)),
+    **dict.fromkeys(("constant_pad_nd", "pad"), Affine(("self",))),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _CONVOLUTION),
+    "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0)),
+    "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),
+                    terms=_matrix_terms),
+    **dict.fromkeys(("mm", "bmm"), Affine(("self", "mat2"), coefficients="weights", squared=_square_of("self", "mat2"),
+                                          terms=_matrix_terms)),
+    "matmul": Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"), terms=_matrix_terms),
+    **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"),
+                    Affine(("input",), coefficients="weights", squared=_batch_norm_squared, terms=lambda _: 4,
+                           refusal=_no_statistics)),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _AVERAGE),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d"),
+                    Affine(("self",), coefficients="average", terms=_any_size)),
+    "mean": Affine(("self",), coefficients="average", terms=_any_size, refusal=_not_float),
+    "sum": _SUM,
+    **dict.fromkeys(("add", "sub", "rsub"), Affine(("self", "other"), joint=True, coefficients="sum")),
+    **dict.fromkeys(("mul", "multiply"), Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"))),
+    **dict.fromkeys(("div", "divide", "true_divide"),
+                    Affine(("self",), coefficients="weights", squared=_square_of("other"), refusal=_rounds)),
+    **dict.fromkeys(("neg", "negative"), Affine(("self",), coefficients="weights", squared=lambda a: a)),
+}
+"""Affine operations by name (`aten::` left out, in-place forms under the plain name)."""
+
+KINKS: dict[str, Kink] = {
+    "relu": Kink(lambda _: (0.0, 1.0)),
+    "leaky_relu": Kink(lambda a: (float(a["negative_slope"]), 1.0)),
+}
+"""Elementwise CPWL activations by name."""
+
+HEADS = {"softmax", "log_softmax", "_softmax", "_log_softmax", "sigmoid", "special_softmax", "special_log_softmax"}
+"""Monotone last operations that are set aside: they keep the order of the logits."""
+
+REPLACEMENTS: dict[str, str] = {
+    "gelu": "ReLU or LeakyReLU", "silu": "ReLU or LeakyReLU", "mish": "ReLU or LeakyReLU", "elu": "LeakyReLU",
+    "selu": "LeakyReLU", "celu": "LeakyReLU", "softplus": "ReLU", "tanh": "a CPWL activation",
+    "sigmoid": "a CPWL activation (as the last operation it is set aside)",
+    "softmax": "nothing inside the network (as the last operation it is set aside)",
+    "sin": "a CPWL activation", "cos": "a CPWL activation", "exp": "a CPWL activation", "pow": "a CPWL activation",
+    "layer_norm": "BatchNorm", "native_layer_norm": "BatchNorm", "group_norm": "BatchNorm", "native_group_norm": "BatchNorm",
+    "instance_norm": "BatchNorm", "rms_norm": "BatchNorm", "max_pool2d": "AvgPool2d or a strided convolution",
+    "max_pool1d": "AvgPool1d or a strided convolution", "max_pool3d": "AvgPool3d or a strided convolution",
+    "scaled_dot_product_attention": "fixed mixing weights", "mul": "a constant factor", "matmul": "a constant matrix",
+    "rand_like": "a constant", "randn_like": "a constant", "bernoulli": "a constant",
+}
+"""What to use instead of an operation that is refused."""
+
+REASONS: dict[str, str] = {
+    **dict.fromkeys(("gelu", "silu", "mish", "elu", "selu", "celu", "softplus", "tanh", "sigmoid", "softmax", "sin", "cos",
+                     "exp", "pow", "log_softmax", "log", "sqrt", "rsqrt", "erf"), "it is smooth, not piecewise linear"),
+    **dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "rms_norm"),
+                    "it divides by statistics of the data"),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d", "amax", "max", "maximum", "minimum"),
+                    "maxima of several units are not computed yet"),
+    **dict.fromkeys(("rand_like", "randn_like", "bernoulli", "multinomial"), "it is random"),
+}
+"""Why an operation is refused, where more can be said than that it is not in the tables."""

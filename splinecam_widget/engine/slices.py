@@ -1,0 +1,270 @@
+"""Two-dimensional slices of input space. Knows vectors; knows nothing of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .arrays import Float64, as_numbers
+
+DEFAULT_MARGIN = 1.5
+"""Side of the default domain over the larger extent of the anchors."""
+
+COLLINEAR_FACTOR = 8.0
+"""Differences of anchors carry rounding errors of `roundoff * max|x|` an entry, so `sqrt(d)` times that in norm, twice,
+and twice again through the projection; a height below twice the sum of these is noise, not a direction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """An affine 2-plane in input space with an orthonormal basis, and the convex part of it that is looked at.
+
+    Make one with `Slice.through`, `Slice.through_two`, `Slice.around` or `Slice.from_basis`.
+
+    Attributes
+    ----------
+    origin : (*input_shape,) float64
+        The input at slice coordinates (0, 0).
+    basis : (2, *input_shape) float64
+        Orthonormal, so lengths and areas on the slice are those of input space.
+    domain : (k, 2) float64
+        Corners of a convex polygon, counter-clockwise, in slice coordinates.
+    anchors : (3, 2) float64 or None
+        The slice coordinates of the three anchors, when it was made from three.
+
+    Examples
+    --------
+    >>> plane = Slice.through([0.0, 0, 0], [2.0, 0, 0], [0, 1.0, 0])
+    >>> plane.to_input([1.0, 0.5]).tolist()
+    [1.0, 0.5, 0.0]
+    """
+
+    origin: Float64
+    basis: Float64
+    domain: Float64
+    anchors: Float64 | None = None
+
+    @classmethod
+    def through(cls, x1: Any, x2: Any, x3: Any, domain: Any = None) -> Slice:
+        """The slice through three anchors.
+
+        Slice coordinates have `x1` at the origin and `x2` on the positive first axis; `x3` lies above it. For inputs of
+        two numbers every slice is the whole plane, and slice coordinates are the input's own.
+
+        Parameters
+        ----------
+        x1, x2, x3 : (*input_shape,) tensors or arrays
+            Anchors, not on one line.
+        domain : (k, 2) array or None
+            Convex polygon in slice coordinates; None: a square around the anchors, 1.5 times their larger extent wide.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, entries are not finite real numbers, anchors are equal or on one line, or the domain is bad.
+        """
+        points, roundoffs = zip(*(as_numbers(x, name) for x, name in zip((x1, x2, x3), ("x1", "x2", "x3"))))
+        for point, name in zip(points[1:], ("x2", "x3")):
+            if point.shape != points[0].shape:
+                raise ValueError(f"{name}: expected the shape of x1, {points[0].shape}, got {point.shape}")
+        if points[0].size < 2:
+            raise ValueError(f"x1: expected at least two input dimensions, got shape {points[0].shape}")
+        basis = _basis_through(points, max(roundoffs))
+        origin = points[0]
+        if origin.size == 2:
+            origin, basis = np.zeros_like(origin), np.eye(2).reshape(2, *origin.shape)
+        plane = cls(origin, basis, np.empty((0, 2)))
+        anchors = plane.to_slice(np.stack(points))
+        polygon = square_around(anchors) if domain is None else as_domain(domain)
+        return replace(plane, domain=polygon, anchors=anchors)
+
+    @classmethod
+    def through_two(cls, x1: Any, x2: Any, seed: int = 0, domain: Any = None) -> Slice:
+        """The slice through two anchors and a random third direction (normal distribution, from `seed`).
+
+        The third anchor stands on the perpendicular through the middle of the first two, half their distance away.
+
+        Raises
+        ------
+        ValueError
+            As `Slice.through`.
+        """
+        (a, _), (b, _) = as_numbers(x1, "x1"), as_numbers(x2, "x2")
+        if a.shape != b.shape:
+            raise ValueError(f"x2: expected the shape of x1, {a.shape}, got {b.shape}")
+        length = float(np.linalg.norm(b - a))
+        if length == 0:
+            raise ValueError("x2: expected an anchor different from x1, got the same point")
+        along = (b - a) / length
+        direction = np.random.default_rng(seed).standard_normal(a.shape)
+        direction -= np.sum(direction * along) * along
+        direction /= np.linalg.norm(direction)
+        return cls.through(a, b, (a + b) / 2 + direction * (length / 2), domain)
+
+    @classmethod
+    def around(cls, x: Any, seed: int = 0, radius: float = 1.0, domain: Any = None) -> Slice:
+        """The slice through `x` in a random orientation (from `seed`), `x` at (0, 0).
+
+        Parameters
+        ----------
+        radius : float
+            Half the side of the default domain, in input-space units.
+
+        Raises
+        ------
+        ValueError
+            If `x` is not made of finite real numbers, or `radius` is not positive.
+        """
+        centre, _ = as_numbers(x, "x")
+        if not (np.isfinite(radius) and radius > 0):
+            raise ValueError(f"radius: expected a positive number, got {radius}")
+        columns = np.random.default_rng(seed).standard_normal((centre.size, 2))
+        directions, _ = np.linalg.qr(columns)
+        square = radius * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+        return cls.from_basis(centre, directions.T.reshape(2, *centre.shape), square if domain is None else domain)
+
+    @classmethod
+    def from_basis(cls, origin: Any, basis: Any, domain: Any = None) -> Slice:
+        """The slice with a given origin and orthonormal basis.
+
+        Parameters
+        ----------
+        origin : (*input_shape,) array
+        basis : (2, *input_shape) array, orthonormal to the rounding of its dtype
+        domain : (k, 2) array or None
+            None: the square [-1, 1] x [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            If the basis has another shape or is not orthonormal.
+        """
+        start, _ = as_numbers(origin, "origin")
+        pair, roundoff = as_numbers(basis, "basis")
+        if pair.shape != (2, *start.shape):
+            raise ValueError(f"basis: expected shape {(2, *start.shape)}, got {pair.shape}")
+        flat = pair.reshape(2, -1)
+        gram = flat @ flat.T
+        # Each entry of the Gram matrix is a sum of d products of rounded numbers of norm 1.
+        if np.abs(gram - np.eye(2)).max() > 8 * roundoff * np.sqrt(start.size + 1.0):
+            raise ValueError(f"basis: expected two orthonormal vectors, got the Gram matrix {gram.tolist()}")
+        square = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+        return cls(start, pair, square if domain is None else as_domain(domain))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch axis."""
+        return self.origin.shape
+
+    def to_input(self, u: Any) -> Float64:
+        """Inputs at slice coordinates: (..., 2) to (..., *input_shape), float64."""
+        coordinates = np.asarray(u, dtype=np.float64)
+        return self.origin + np.tensordot(coordinates, self.basis, axes=(-1, 0))
+
+    def to_slice(self, x: Any) -> Float64:
+        """Slice coordinates of the inputs' orthogonal projections: (..., *input_shape) to (..., 2), float64."""
+        difference = np.asarray(x, dtype=np.float64) - self.origin
+        lead = difference.shape[: difference.ndim - self.origin.ndim]
+        return difference.reshape(*lead, -1) @ self.basis.reshape(2, -1).T
+
+    def with_domain(self, domain: Any) -> Slice:
+        """The same plane and basis with another domain."""
+        return replace(self, domain=as_domain(domain))
+
+    def with_anchors(self, anchors: Any) -> Slice:
+        """The same plane, basis and domain with anchors at other slice coordinates (3, 2).
+
+        Raises
+        ------
+        ValueError
+            If two anchors are equal or all are on one line.
+        """
+        coordinates, roundoff = as_numbers(anchors, "anchors")
+        if coordinates.shape != (3, 2):
+            raise ValueError(f"anchors: expected shape (3, 2), got {coordinates.shape}")
+        _basis_through(tuple(coordinates), roundoff)
+        return replace(self, anchors=coordinates)
+
+
+def _basis_through(points: tuple[Float64, ...], roundoff: float) -> Float64:
+    """Orthonormal basis of the plane through three points, by Gram-Schmidt with one re-orthogonalisation."""
+    first, second = points[1] - points[0], points[2] - points[0]
+    # The largest entry sets the scale, so that neither squares overflow nor tiny anchors vanish.
+    scale = max(float(np.abs(first).max()), float(np.abs(second).max()))
+    noise = COLLINEAR_FACTOR * roundoff * np.sqrt(points[0].size) * max(float(np.abs(p).max()) for p in points)
+    if scale == 0:
+        raise ValueError("x1, x2, x3: expected three different anchors, got three times the same point")
+    length = float(np.linalg.norm(first / scale)) * scale
+    if length <= noise:
+        raise ValueError("x2: expected an anchor different from x1, got the same point")
+    if float(np.linalg.norm(second / scale)) * scale <= noise:
+        raise ValueError("x3: expected an anchor different from x1, got the same point")
+    if float(np.linalg.norm((second - first) / scale)) * scale <= noise:
+        raise ValueError("x3: expected an anchor different from x2, got the same point")
+    e1 = first / length
+    e2 = second / scale
+    for _ in range(2):
+        e2 = e2 - np.sum(e2 * e1) * e1
+    height = float(np.linalg.norm(e2)) * scale
+    # Noise across the first direction is amplified by how far along it the third anchor lies.
+    reach = 1 + abs(float(np.sum(second / scale * e1))) * scale / length
+    if not height > noise * reach:
+        raise ValueError(
+            "x1, x2, x3: expected anchors that are not on one line, got collinear ones "
+            f"(height of the triangle over its first side: {height:.3g}, rounding error: {noise * reach:.3g})"
+        )
+    return np.stack([e1, e2 / np.linalg.norm(e2)])
+
+
+def square_around(points: Float64, margin: float = DEFAULT_MARGIN) -> Float64:
+    """Corners (4, 2) of the axis-parallel square around points (n, 2), `margin` times their larger extent wide."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre, half = (low + high) / 2, margin * float((high - low).max()) / 2
+    return rectangle(centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half)
+
+
+def rectangle(left: float, right: float, bottom: float, top: float) -> Float64:
+    """Corners (4, 2) of a rectangle, counter-clockwise from the lower left."""
+    return np.array([[left, bottom], [right, bottom], [right, top], [left, top]], dtype=np.float64)
+
+
+def as_domain(domain: Any) -> Float64:
+    """A user's polygon checked: convex, of positive area, made counter-clockwise.
+
+    Raises
+    ------
+    ValueError
+        If it is not a (k, 2) array with k >= 3, not convex, or its area is zero.
+    """
+    polygon, roundoff = as_numbers(domain, "domain")
+    if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
+        raise ValueError(f"domain: expected the corners of a convex polygon, shape (k, 2) with k >= 3, got {polygon.shape}")
+    rolled = np.roll(polygon, -1, axis=0)
+    edges = rolled - polygon
+    following = np.roll(edges, -1, axis=0)
+    turns = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
+    centred = polygon - polygon.mean(axis=0)
+    area = 0.5 * float(np.sum(centred[:, 0] * np.roll(centred, -1, axis=0)[:, 1]
+                              - centred[:, 1] * np.roll(centred, -1, axis=0)[:, 0]))
+    # Rounding of a corner by `roundoff * max|u|` moves each of the k terms by at most that times the extent.
+    extent = float(np.abs(centred).max())
+    noise = 4 * len(polygon) * roundoff * float(np.abs(polygon).max()) * extent
+    if abs(area) <= noise:
+        raise ValueError(f"domain: expected a polygon of positive area, got area {area:.3g}")
+    if area < 0:
+        polygon, turns = polygon[::-1].copy(), -turns
+    if (turns < -noise).any() or (turns <= 0).all():
+        raise ValueError("domain: expected a convex polygon with its corners in order, got a non-convex one")
+    winding = float(np.abs(np.angle(_complex(following) / _complex(edges))).sum()) if (edges != 0).any(1).all() else np.inf
+    if winding > 3 * np.pi:  # a convex polygon turns by 2 pi in all, a self-crossing star by 4 pi or more
+        raise ValueError("domain: expected a convex polygon without crossing or repeated corners")
+    return polygon
+
+
+def _complex(vectors: Float64) -> NDArrayComplex:
+    return vectors[:, 0] + 1j * vectors[:, 1]
+
+
+NDArrayComplex = Any
