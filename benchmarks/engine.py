@@ -1,0 +1,149 @@
+"""Time `compute_partition` and regioncam on the reference networks, in one process, best of several runs.
+
+    python benchmarks/engine.py --quick                 leaves out the two nets that take regioncam ten seconds
+    python benchmarks/engine.py --net 2-64x4-1 --repeats 9
+
+Prints a Markdown table and saves it with the raw numbers under benchmarks/results. The goal is 1.5 times the ratio
+that a first draft of the engine reached against regioncam: machines differ, ratios in one run much less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import machine
+import torch
+from nets import NETS, Net
+
+from splinecam_widget import Slice, compute_partition
+
+GOAL = 1.5
+"""How much slower than the draft, relative to regioncam, the engine may be."""
+SLOW_PEER_MS = 2_000
+"""`--quick` leaves out nets on which regioncam takes longer."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="leave out what takes regioncam more than 2 s")
+    parser.add_argument("--net", action="append", help="only this net; may be repeated")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of the engine per net")
+    parser.add_argument("--peer-repeats", type=int, default=3, help="runs of regioncam per net, 0 to leave it out")
+    parser.add_argument("--threads", type=int, help="torch's threads; torch's default otherwise")
+    parser.add_argument("--name", default="engine", help="name of the files under benchmarks/results, '' to save none")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+
+    where = machine.description("regioncam") | {"torch_threads": torch.get_num_threads()}
+    rows = []
+    for net in NETS:
+        if arguments.net and net.name not in arguments.net:
+            continue
+        if arguments.quick and (net.regioncam_ms or 0) > SLOW_PEER_MS:
+            continue
+        rows.append(measured(net, arguments.repeats, arguments.peer_repeats))
+        print(f"{net.name}: {rows[-1]['cells']} cells, {rows[-1]['ours_ms']:.1f} ms", file=sys.stderr, flush=True)
+    text = report(rows, where)
+    print(text)
+    if arguments.name:
+        machine.RESULTS.mkdir(exist_ok=True)
+        path = machine.RESULTS / arguments.name
+        path.with_suffix(".json").write_text(json.dumps({"machine": where, "rows": rows}, indent=1) + "\n")
+        path.with_suffix(".md").write_text(text + "\n")
+    return 0 if all(row["cells"] == row["cells_true"] for row in rows) else 1
+
+
+def measured(net: Net, repeats: int, peer_repeats: int) -> dict[str, Any]:
+    """One row: the first call, which also reads the model, and the best of the later ones."""
+    model = net.build().double()
+    s = net.half_side
+    plane = Slice.from_basis(torch.zeros(2), torch.eye(2), domain=[[-s, -s], [s, -s], [s, s], [-s, s]])
+    start = time.perf_counter()
+    partition = compute_partition(model, plane)
+    first = time.perf_counter() - start
+    ours, partition = best_of(repeats, lambda: compute_partition(model, plane))
+    row: dict[str, Any] = {
+        "net": net.name,
+        "seed": net.seed,
+        "half_side": s,
+        "cells": partition.n_cells,
+        "cells_true": net.cells,
+        "first_ms": 1e3 * first,
+        "ours_ms": 1e3 * ours,
+        "draft_ratio": net.draft_ratio,
+    }
+    del partition
+    if peer_repeats:
+        peer, cells = best_of(peer_repeats, regioncam_run(net))
+        row |= {"regioncam_ms": 1e3 * peer, "regioncam_cells": cells, "ratio": ours / peer}
+    return row
+
+
+def regioncam_run(net: Net) -> Callable[[], int]:
+    """Run regioncam on the same weights (it computes in float32) and count its cells."""
+    import regioncam
+
+    model = net.build()
+
+    def run() -> int:
+        peer = regioncam.Regioncam(size=net.half_side)
+        peer.add(model)
+        return int(peer.num_faces)
+
+    return run
+
+
+def best_of(repeats: int, run: Callable[[], Any]) -> tuple[float, Any]:
+    """The shortest time in seconds, and the last result."""
+    times = []
+    result = None
+    for _ in range(repeats):
+        del result
+        gc.collect()
+        start = time.perf_counter()
+        result = run()
+        times.append(time.perf_counter() - start)
+    return min(times), result
+
+
+def report(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
+    """The table in Markdown, with the machine below it."""
+    head = ("net (seed, s)", "cells", "first call", "ours", "regioncam", "ours / regioncam", "draft", "goal", "met")
+    lines = [head, ("---", *["---:"] * (len(head) - 1))]
+    for row in rows:
+        ratio, draft = row.get("ratio"), row["draft_ratio"]
+        goal = draft * GOAL if draft else None
+        cells = f"{row['cells']:,}" + ("" if row["cells"] == row["cells_true"] else f" (true: {row['cells_true']:,})")
+        peer = f"{row['regioncam_ms']:,.1f} ms" if ratio else "-"
+        if ratio and row["regioncam_cells"] != row["cells_true"]:
+            peer += f" ({row['regioncam_cells']:,} cells)"
+        lines.append(
+            (
+                f"{row['net']} ({row['seed']}, {row['half_side']:g})",
+                cells,
+                f"{row['first_ms']:,.0f} ms",
+                f"{row['ours_ms']:,.1f} ms",
+                peer,
+                number(ratio),
+                number(draft),
+                number(goal),
+                "" if goal is None or ratio is None else "yes" if ratio <= goal else "no",
+            )
+        )
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{table}\n\n{machine.sentence(where)}\ntorch threads: {where['torch_threads']}. Best of several runs."
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
