@@ -51,7 +51,7 @@ def main() -> int:
     if os.geteuid() == 0:
         command.append("--allow-root")
     environment = {**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
-    server = subprocess.Popen([*command, START], env=environment)
+    server = subprocess.Popen([*command, str(NOTEBOOKS / START)], env=environment)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: server.terminate())
     if wait_until_up(server, address):
