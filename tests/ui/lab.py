@@ -180,6 +180,19 @@ class Notebook:
         if failed:
             raise AssertionError("\n".join(failed[0]["traceback"]))
 
+    def show_cell(self, text: str) -> None:
+        """Scroll to the code cell that has `text` in its source."""
+        self.page.evaluate(
+            """async text => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                const index = notebook.widgets
+                    .findIndex(cell => cell.model.type === 'code' && cell.model.sharedModel.source.includes(text));
+                notebook.activeCellIndex = index;
+                await notebook.scrollToItem(index, 'start');
+            }""",
+            text,
+        )
+
     def outputs(self) -> list[dict[str, Any]]:
         """What all code cells have put out, in order."""
         outputs: list[dict[str, Any]] = self.page.evaluate(
@@ -218,10 +231,16 @@ class Notebook:
         self.page.evaluate(
             """code => {
                 const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                window.startedExecution = kernel.requestExecute({code, store_history: false}).done;
+                window.startedIsRunning = true;
+                window.startedExecution = kernel.requestExecute({code, store_history: false}).done
+                    .then(() => { window.startedIsRunning = false; });
             }""",
             code,
         )
+
+    def is_started_running(self) -> bool:
+        """Whether the kernel's main thread is still at what `start_in_kernel` started."""
+        return bool(self.page.evaluate("() => window.startedIsRunning"))
 
     def wait_for_started(self) -> None:
         """Wait for the end of what `start_in_kernel` started."""

@@ -1,0 +1,159 @@
+"""The quickstart notebook in a real JupyterLab: what the page says is what the engine says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from ui.lab import ROOT, Notebook, running_browser, running_server
+from ui.widget_page import WidgetPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NOTEBOOK = "01-quickstart.ipynb"
+ARTIFACTS = ROOT / "artifacts"
+BUSY_SECONDS = 3
+
+COUNTS = """
+import json
+from splinecam_widget import compute_partition
+w.wait()
+again = compute_partition(mlp, w.plane)
+print(json.dumps({"again": again.n_cells, "shown": w.partition.n_cells, "regions": again.n_regions}))
+"""
+IMAGE_IDS = """
+import json
+import numpy as np
+flat = np.asarray(images).reshape(len(images), -1)
+anchors = [np.asarray(x).reshape(-1) for x in (w.x1, w.x2, w.x3)]
+distances = [np.abs(flat - x).max(1) for x in anchors]
+print(json.dumps([int(d.argmin()) if d.min() < 1e-6 else -1 for d in distances]))
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """The quickstart with all cells run; one page for all tests."""
+    if not (ROOT / "splinecam_widget" / "static" / "widget.js").is_file():
+        pytest.skip("the front end is not built")
+    folder = tmp_path_factory.mktemp("notebooks")
+    shutil.copy(ROOT / "notebooks" / NOTEBOOK, folder)
+    ARTIFACTS.mkdir(exist_ok=True)
+    with (
+        running_server(folder, tmp_path_factory.mktemp("jupyter")) as server,
+        running_browser() as browser,
+    ):
+        notebook = Notebook.opened(browser, server.url(NOTEBOOK))
+        notebook.run_all()
+        notebook.show_cell("w = SplineCamWidget(mlp")
+        yield notebook
+        notebook.page.close()
+
+
+@pytest.fixture
+def widget(notebook: Notebook) -> Iterator[WidgetPage]:
+    """The widget of the MLP, at rest; afterwards the page has reported no error."""
+    widget = WidgetPage(notebook.page)
+    widget.wait_exact()
+    notebook.page.mouse.move(2, 2)
+    yield widget
+    assert widget.error() == ""
+    assert notebook.errors == []
+
+
+def screenshot(notebook: Notebook, name: str) -> Path:
+    path = ARTIFACTS / f"jupyterlab-{name}.png"
+    notebook.page.screenshot(path=path)
+    return path
+
+
+def assert_says_what_the_engine_says(notebook: Notebook, widget: WidgetPage) -> int:
+    counts = notebook.kernel_json(COUNTS)
+    status = widget.wait_exact()
+    assert status.cells == counts["again"] == counts["shown"]
+    assert status.regions == counts["regions"]
+    assert f"{status.cells:,} cells" in status.text
+    return status.cells
+
+
+def test_first_picture(notebook: Notebook, widget: WidgetPage) -> None:
+    cells = assert_says_what_the_engine_says(notebook, widget)
+    screenshot(notebook, "first")
+    assert cells > 1
+    assert notebook.kernel_json(IMAGE_IDS) == [0, 1, 2]
+
+
+def test_dragging_a_handle_over_the_board(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    start = widget.centre("Anchor B on the board")
+    left, right = (widget.place("Board of images", share, 0.4) for share in (0.25, 0.75))
+    widget.drag("Anchor B on the board", max(left, right, key=lambda place: abs(place[0] - start[0])))
+    widget.wait_exact(after=before.sequence)
+    a, b, c = notebook.kernel_json(IMAGE_IDS)
+    screenshot(notebook, "dragged")
+    assert (a, c) == (0, 2)
+    assert b not in (-1, 1)
+    assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_zooming_with_the_wheel(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    view = widget.data("Slice plot")["view"]
+    x, y = widget.place("Slice plot", 0.9, 0.1)
+    notebook.page.mouse.click(x, y)
+    notebook.page.mouse.move(*widget.place("Slice plot", 0.5, 0.5))
+    for _ in range(3):
+        notebook.page.mouse.wheel(0, -240)
+        notebook.page.wait_for_timeout(50)
+    after = widget.wait_exact(after=before.sequence)
+    screenshot(notebook, "zoomed")
+    assert widget.data("Slice plot")["view"] != view
+    assert after.cells != before.cells
+    assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_arrow_keys_move_a_handle(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    images_before = notebook.kernel_json(IMAGE_IDS)
+    widget.part("Board of images").focus()
+    widget.focus_by_tab("Anchor C on the board")
+    notebook.page.keyboard.press("ArrowRight")
+    moved = widget.wait_exact(after=before.sequence)
+    if notebook.kernel_json(IMAGE_IDS) == images_before:  # the image at the right edge has no neighbour there
+        notebook.page.keyboard.press("ArrowLeft")
+        widget.wait_exact(after=moved.sequence)
+    images_after = notebook.kernel_json(IMAGE_IDS)
+    assert images_after[:2] == images_before[:2]
+    assert images_after[2] not in (-1, images_before[2])
+    assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_dragging_while_a_cell_runs(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    notebook.start_in_kernel(f"import time; time.sleep({BUSY_SECONDS})")
+    start = widget.centre("Anchor A on the board")
+    left, right = (widget.place("Board of images", share, 0.6) for share in (0.3, 0.7))
+    widget.drag("Anchor A on the board", max(left, right, key=lambda place: abs(place[0] - start[0])), steps=6)
+    widget.wait_exact(after=before.sequence)
+    was_running = notebook.is_started_running()
+    notebook.wait_for_started()
+    assert was_running, "the picture came only after the cell"
+    assert notebook.kernel_json(IMAGE_IDS)[0] not in (-1, 0)
+    assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_dragging_a_handle_in_the_slice(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    notebook.kernel_json("import json; w.domain = None; w.wait(); print(json.dumps(None))")
+    widget.wait_exact()
+    before = widget.status()
+    widget.drag("Anchor C in the slice", widget.place("Slice plot", 0.6, 0.35))
+    widget.wait_exact(after=before.sequence)
+    screenshot(notebook, "in-slice")
+    assert notebook.kernel_json(IMAGE_IDS)[2] == -1
+    assert_says_what_the_engine_says(notebook, widget)
