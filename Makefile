@@ -17,7 +17,9 @@ RUN := $(VENV)/bin/python
 NUMPY2 := .venv-numpy2
 SETUP := $(wildcard pyproject.toml scripts/environment.py scripts/debian.py scripts/constraints*.txt)
 BUNDLE := splinecam_widget/static/widget.js
-JS_SOURCES := $(wildcard package.json tsconfig.json) $(shell find js -type f ! -name '*.test.*' 2>/dev/null)
+# The same files as in hatch_build.py.
+JS_SOURCES := $(wildcard package.json package-lock.json tsconfig.json) \
+	$(filter-out %.test.ts,$(wildcard js/*.ts js/*.css js/*.mjs))
 
 .PHONY: help demo check test setup lint types test-js test-numpy2 test-python wheel bundle chromium benchmark clean
 

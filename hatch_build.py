@@ -16,6 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 BUILT = ("splinecam_widget/static/widget.js", "splinecam_widget/static/widget.css")
 SOURCE_FILES = ("package.json", "package-lock.json", "tsconfig.json")
 SOURCE_FOLDER = "js"
+SOURCE_SUFFIXES = {".ts", ".css", ".mjs"}
 
 
 class FrontEndHook(BuildHookInterface):
@@ -43,11 +44,10 @@ def reason_to_build(root: Path) -> str:
 
 
 def sources(root: Path) -> list[Path]:
-    """Files that the bundle is made from, tests left out."""
+    """Files that the bundle is made from; tests and the development page (in folders of their own) are not."""
     files = [root / name for name in SOURCE_FILES]
-    folder = root / SOURCE_FOLDER
-    files += [path for path in sorted(folder.rglob("*")) if ".test." not in path.name]
-    return [path for path in files if path.is_file()]
+    files += [path for path in sorted((root / SOURCE_FOLDER).glob("*")) if path.suffix in SOURCE_SUFFIXES]
+    return [path for path in files if path.is_file() and ".test." not in path.name]
 
 
 def build(root: Path, reason: str) -> None:

@@ -72,9 +72,7 @@ class TestHook:
         os.utime(tree / "js/widget.ts", (2000, 2000))
         assert hook.reason_to_build(tree) == ""
 
-    def test_without_node_one_line_says_so(
-        self, hook: ModuleType, tree: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_without_node_one_line_says_so(self, hook: ModuleType, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tree))
         with pytest.raises(SystemExit, match=r"widget\.js missing.*needs Node\.js with npm on PATH"):
             hook.build(tree, "widget.js missing")
