@@ -256,8 +256,6 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
             reading.steps.append(_step(node, constants, varying, "size", None))
             continue
         varying.add(node.name)
-        if reading.offenders and inputs & {o.name for o in nodes if o.meta.get("refused")}:
-            pass  # sorted all the same, so that one message names every offender
         operation = _name(node).rstrip("_") or _name(node)
         rule: Affine | Kink | None = KINKS.get(operation) or AFFINE.get(operation)
         if node.target is operator.getitem:

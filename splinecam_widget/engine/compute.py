@@ -1,0 +1,138 @@
+"""From a model and a slice to the exact partition: the loop over kinks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .evaluation import advance, advance_bounds, stages_of
+from .lowering import Network, lower
+from .partition import Partition
+from .planar import PlanarComplex, split_complex
+from .rounding import CONFIDENCE, Bound, input_bound
+from .slices import Slice
+
+
+@dataclass
+class Work:
+    """What a computation did, counted.
+
+    Attributes
+    ----------
+    vertices_evaluated : int
+        Vertices sent through a stage of the network, summed over stages.
+    cells_reused : int
+        Cells taken over from an earlier result.
+    n_close : int
+        Crossings and vertices whose order float64 could not decide; they share a vertex.
+    n_irregular : int
+        Splits with signs that no straight line has.
+    """
+
+    vertices_evaluated: int = 0
+    cells_reused: int = 0
+    n_close: int = 0
+    n_irregular: int = 0
+
+
+def compute_partition(model: Any, plane: Slice) -> Partition:
+    """The exact partition of a slice into the cells on which a CPWL network is affine.
+
+    Parameters
+    ----------
+    model : nn.Module or callable of torch operations
+        Takes inputs of shape (batch, *input_shape). Computed as in eval mode, in float64, on a copy; never changed.
+    plane : Slice
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    UnsupportedModelError
+        If an operation of the model is neither affine nor a known kink; lists all of them.
+    TypeError, ValueError
+        If an argument is of the wrong kind.
+
+    Warns
+    -----
+    UserWarning
+        If the model is in training mode; it is computed as in eval mode.
+
+    Notes
+    -----
+    Breadth-first over kinks. A network that is affine on each cell is known from its values at the vertices, so each kink
+    needs one batched evaluation of its pre-activations, and cuts every cell by the units whose sign changes on it.
+
+    References
+    ----------
+    Humayun, Balestriero, Balakrishnan, Baraniuk: SplineCam. CVPR 2023, arXiv 2302.12828.
+    Berzins: Polyhedral complex extraction from ReLU networks using edge subdivision. ICML 2023, arXiv 2306.07212.
+
+    Examples
+    --------
+    >>> import torch
+    >>> plane = Slice.from_basis([0.0, 0.0], torch.eye(2))
+    >>> compute_partition(torch.nn.ReLU(), plane).n_cells
+    4
+    """
+    if not isinstance(plane, Slice):
+        raise TypeError(f"plane: expected a Slice, got {type(plane).__name__}")
+    network = model if isinstance(model, Network) else lower(model, plane.input_shape)
+    if network.was_training and not isinstance(model, Network):
+        warnings.warn("model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
+    return partition_of(network, plane, Work(), lambda: None)
+
+
+def partition_of(network: Network, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition:
+    """The partition of a slice by a network that is lowered already.
+
+    Parameters
+    ----------
+    work : Work
+        Counted into.
+    tick : callable
+        Called often; may raise to stop.
+
+    Raises
+    ------
+    ValueError
+        If the slice's inputs have another shape than the network's.
+    """
+    if network.input_shape != plane.input_shape:
+        raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
+    planar = PlanarComplex.single_cell(plane.domain)
+    corners = torch.from_numpy(plane.to_input(planar.points))
+    shapes = {step.name: step.shape for step in network.steps} | {network.input_name: network.input_shape}
+    live = {network.input_name: corners.reshape(len(corners), -1).numpy()}
+    bounds = {network.input_name: input_bound(corners)}
+    new = None
+    for layer, stage in enumerate(stages_of(network)):
+        live = advance(stage, shapes, live, new, tick)
+        work.vertices_evaluated += planar.n_vertices
+        bounds = advance_bounds(stage, bounds)
+        if stage.kink is None:
+            break
+        (source,) = stage.kink.sources
+        split = split_complex(planar, live[source], bounds[source].tolerance(), layer)
+        planar, new = split.after, split.new
+        work.n_close += split.n_close
+        work.n_irregular += split.n_irregular
+        bounds = {name: bound.interpolated(split.peak if name == source else None) for name, bound in bounds.items()}
+        tick()
+    values = live[network.output_name]
+    return Partition(network, plane, planar, values, output_tolerance(bounds[network.output_name], values))
+
+
+def output_tolerance(bound: Bound, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Magnitude (K,) of the rounding error of the outputs at the vertices, with that of interpolating between them."""
+    peak = np.abs(values).max(axis=0)
+    tolerance: np.ndarray[Any, np.dtype[np.float64]] = CONFIDENCE * np.sqrt(
+        bound.interpolated(peak).variance.reshape(-1).numpy())
+    return tolerance

@@ -1,0 +1,53 @@
+"""Graph questions, by graph-tool where it is installed and by scipy elsewhere; both give the same answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+try:
+    import graph_tool
+    from graph_tool.topology import label_components
+except ImportError:  # no PyPI wheel exists
+    graph_tool = None
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+
+def component_ids(n_nodes: int, links: NDArray[np.integer]) -> Int64:
+    """Connected component of every node, numbered by their first nodes.
+
+    Parameters
+    ----------
+    n_nodes : int
+    links : (L, 2) integers
+        Undirected.
+
+    Returns
+    -------
+    (n_nodes,) int64
+    """
+    labels = _labels_by_scipy(n_nodes, links) if graph_tool is None else _labels_by_graph_tool(n_nodes, links)
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.empty(len(first), np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    return order[inverse]
+
+
+def _labels_by_graph_tool(n_nodes: int, links: NDArray[np.integer]) -> NDArray[np.integer]:
+    graph = graph_tool.Graph(directed=False)
+    graph.add_vertex(n_nodes)
+    graph.add_edge_list(links)
+    labels, _ = label_components(graph)
+    found: NDArray[np.integer] = np.array(labels.a)
+    return found
+
+
+def _labels_by_scipy(n_nodes: int, links: NDArray[np.integer]) -> NDArray[np.integer]:
+    ones = np.ones(len(links), np.int8)
+    matrix = coo_array((ones, (links[:, 0], links[:, 1])), shape=(n_nodes, n_nodes))
+    found: NDArray[np.integer] = connected_components(matrix, directed=False)[1]
+    return found
