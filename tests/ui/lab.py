@@ -143,9 +143,11 @@ class Notebook:
     """What the page reported as an error so far."""
 
     @classmethod
-    def opened(cls, browser: Browser, url: str, size: tuple[int, int] = (1500, 1200)) -> Notebook:
-        """Open the page and wait until its kernel is idle."""
+    def opened(cls, browser: Browser, url: str, watch: str = "", size: tuple[int, int] = (1500, 1200)) -> Notebook:
+        """Open the page, with `watch` as its first script, and wait until its kernel is idle."""
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        if watch:
+            page.add_init_script(watch)
         page.set_default_timeout(60_000)
         notebook = cls(page)
         page.on("console", notebook._heard)
