@@ -2,9 +2,10 @@
 
     python benchmarks/drag.py [--seconds 6]
 
-A drag sample is one pointer move: the time until the first picture is painted whose request was sent after that move.
-A request's time is split into transport (websocket both ways and the browser's queue), kernel (engine, colours, packing),
-waiting in the kernel, and browser (unpacking and painting). Prints a Markdown table and saves it under benchmarks/results.
+A drag sample is one pointer move: the time until the first picture is painted whose request was sent after it.
+A request's time is split into transport (websocket both ways and the browser's queue), kernel (engine, colours,
+packing), waiting in the kernel, and browser (unpacking and painting). Prints a Markdown table and saves it under
+benchmarks/results.
 """
 
 from __future__ import annotations
