@@ -1,0 +1,167 @@
+/** What is drawn on the board's canvas: thumbnails from the atlas, or the input plane with the picture's edges. */
+
+import { context2d, element } from "./dom.ts";
+import { toPixel, type Rect, type Size } from "./geometry.ts";
+import type { BoardMessage, PictureMessage } from "./protocol.ts";
+import { strokeCellEdges, strokeSegments } from "./strokes.ts";
+
+/** Above this many cells only domain and boundary are drawn over the input plane. */
+const MAX_EDGE_CELLS = 30_000;
+/** A thumbnail is never drawn smaller than this, in CSS pixels. */
+const MIN_THUMBNAIL = 5;
+const LABEL_BAR = 0.1;
+/** Okabe and Ito (2008), then repeated: only to tell neighbours apart; names stand in the caption. */
+const LABEL_COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#7b61c9", "#a3d55d"];
+
+export class BoardPainting {
+  readonly el = element("canvas", { class: "sc-layer", "aria-hidden": "true" });
+  private board: BoardMessage | null = null;
+  private image: ImageBitmap | null = null;
+  private picture: PictureMessage | null = null;
+  private pixels = new Float64Array(0);
+  private target = -1;
+
+  setBoard(board: BoardMessage, image: ImageBitmap | null): void {
+    this.image?.close();
+    this.board = board;
+    this.image = image;
+  }
+
+  setPicture(picture: PictureMessage): void {
+    this.picture = picture;
+  }
+
+  /** The image that a dragged handle would snap to, −1 for none. */
+  setTarget(index: number): void {
+    this.target = index;
+  }
+
+  destroy(): void {
+    this.image?.close();
+    this.image = null;
+    this.el.remove();
+  }
+
+  paint(view: Rect, size: Size): void {
+    const ratio = window.devicePixelRatio;
+    const width = Math.round(size.width * ratio);
+    const height = Math.round(size.height * ratio);
+    if (this.el.width !== width || this.el.height !== height) {
+      this.el.width = width;
+      this.el.height = height;
+    }
+    const pen = context2d(this.el);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, size.width, size.height);
+    if (this.board?.mode === "images") {
+      this.paintThumbnails(pen, this.board, view, size);
+    } else if (this.board?.mode === "plane") {
+      this.paintPlane(pen, this.board, view, size, ratio);
+    }
+  }
+
+  private paintThumbnails(pen: CanvasRenderingContext2D, board: BoardMessage, view: Rect, size: Size): void {
+    const { image } = this;
+    if (image === null || board.thumbnail === null || board.cell === null) {
+      return;
+    }
+    const [tileWidth, tileHeight] = board.thumbnail;
+    const width = Math.max((board.cell[0] / (view[1] - view[0])) * size.width, MIN_THUMBNAIL);
+    const height = Math.max((board.cell[1] / (view[3] - view[2])) * size.height, MIN_THUMBNAIL);
+    pen.imageSmoothingEnabled = width < tileWidth * 1.5;
+    const perX = size.width / (view[1] - view[0]);
+    const perY = size.height / (view[3] - view[2]);
+    for (let i = 0; i < board.n_images; i++) {
+      const x = (board.positions[2 * i] - view[0]) * perX - width / 2;
+      const y = (view[3] - board.positions[2 * i + 1]) * perY - height / 2;
+      if (x > -width && x < size.width && y > -height && y < size.height) {
+        const column = i % board.columns;
+        const row = (i - column) / board.columns;
+        pen.drawImage(image, column * tileWidth, row * tileHeight, tileWidth, tileHeight, x, y, width, height);
+        const label = board.labels[i] ?? -1;
+        if (label >= 0) {
+          const bar = Math.max(1.5, height * LABEL_BAR);
+          pen.fillStyle = LABEL_COLOURS[label % LABEL_COLOURS.length];
+          pen.fillRect(x, y + height - bar, width, bar);
+        }
+      }
+    }
+    if (this.target >= 0) {
+      const [x, y] = toPixel(view, size, [board.positions[2 * this.target], board.positions[2 * this.target + 1]]);
+      const side = Math.max(width, height, 12);
+      for (const [colour, weight] of [["rgba(10, 12, 18, 0.7)", 5], ["#ffffff", 2.5]] as const) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = weight;
+        pen.strokeRect(x - side / 2 - 2, y - side / 2 - 2, side + 4, side + 4);
+      }
+    }
+  }
+
+  private paintPlane(pen: CanvasRenderingContext2D, { extent }: BoardMessage, view: Rect, size: Size, ratio: number): void {
+    if (this.image !== null && extent !== null) {
+      const [left, top] = toPixel(view, size, [extent[0], extent[3]]);
+      const [right, bottom] = toPixel(view, size, [extent[1], extent[2]]);
+      pen.imageSmoothingEnabled = right - left < this.image.width * 1.5;
+      pen.drawImage(this.image, left, top, right - left, bottom - top);
+    }
+    const { picture } = this;
+    if (picture === null || picture.to_input === null) {
+      return;
+    }
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.lineCap = "round";
+    const width = size.width * ratio;
+    const height = size.height * ratio;
+    if (picture.n_cells <= MAX_EDGE_CELLS) {
+      pen.strokeStyle = "rgba(255, 255, 255, 0.5)";
+      pen.lineWidth = 0.9 * ratio;
+      this.toBoardPixels(picture, picture.vertices, view, width, height);
+      strokeCellEdges(pen, picture, this.pixels, width, height);
+    }
+    this.toBoardPixels(picture, picture.boundary, view, width, height);
+    for (const [colour, weight] of [["rgba(255, 255, 255, 0.9)", 3.6], ["rgb(17, 19, 26)", 1.6]] as const) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = weight * ratio;
+      strokeSegments(pen, this.pixels, picture.boundary.length / 4, width, height);
+    }
+    this.outlineDomain(pen, picture, view, width, height, ratio);
+  }
+
+  private outlineDomain(
+    pen: CanvasRenderingContext2D,
+    { domain, to_input }: PictureMessage,
+    view: Rect,
+    width: number,
+    height: number,
+    ratio: number,
+  ): void {
+    const { origin, basis } = to_input!;
+    pen.beginPath();
+    for (const [u0, u1] of domain) {
+      const x = origin[0] + u0 * basis[0][0] + u1 * basis[1][0];
+      const y = origin[1] + u0 * basis[0][1] + u1 * basis[1][1];
+      pen.lineTo(...toPixel(view, { width, height }, [x, y]));
+    }
+    pen.closePath();
+    pen.strokeStyle = "rgba(10, 12, 18, 0.8)";
+    pen.lineWidth = 1.5 * ratio;
+    pen.stroke();
+  }
+
+  /** The picture's wire coordinates as device pixels of the board, into the buffer that is kept. */
+  private toBoardPixels(picture: PictureMessage, points: Float32Array, view: Rect, width: number, height: number): void {
+    const { centre, scale } = picture;
+    const { origin, basis } = picture.to_input!;
+    if (this.pixels.length < points.length) {
+      this.pixels = new Float64Array(Math.ceil(points.length * 1.25));
+    }
+    const perX = width / (view[1] - view[0]);
+    const perY = height / (view[3] - view[2]);
+    for (let i = 0; i < points.length; i += 2) {
+      const u0 = centre[0] + scale * points[i];
+      const u1 = centre[1] + scale * points[i + 1];
+      this.pixels[i] = (origin[0] + u0 * basis[0][0] + u1 * basis[1][0] - view[0]) * perX;
+      this.pixels[i + 1] = (view[3] - origin[1] - u0 * basis[0][1] - u1 * basis[1][1]) * perY;
+    }
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The custom BokehJS renderer declared in `_figure.py`: cells, class pieces, edges and decision boundary from flat arrays.
+ *
+ * Fills an image of the frame's size in device pixels once per change of picture, range or size, draws it, and strokes edges
+ * and boundary over it as vectors. With very many cells the edges come from the id buffer instead, which costs a pass over
+ * the pixels and not over the edges.
+ */
+
+import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
+import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
+import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
+import { context2d } from "./dom.ts";
+import { polygonArea, type Point } from "./geometry.ts";
+import type { PictureMessage } from "./protocol.ts";
+import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
+import { strokeCellEdges, strokeSegments } from "./strokes.ts";
+
+/** Above this many cells edges are found in the id buffer. */
+const MAX_VECTOR_CELLS = 30_000;
+/** Mean cell width, in CSS pixels, at which edges have their full weight; they fade below. */
+const FULL_EDGE_CELL = 14;
+const EDGE_ALPHA = 0.55;
+const EDGE = "18, 22, 33";
+const BOUNDARY_CORE = "rgb(17, 19, 26)";
+const BOUNDARY_HALO = "rgba(255, 255, 255, 0.95)";
+
+export class ConvexCellsView extends RendererView {
+  declare model: ConvexCells;
+  declare private raster: Raster;
+  declare private image: HTMLCanvasElement;
+  declare private pixels: Float64Array;
+  declare private piecePixels: Float64Array;
+  declare private boundaryPixels: Float64Array;
+  declare private picture: PictureMessage | null;
+  declare private isStale: boolean;
+  declare private paintedMap: PixelMap | null;
+  /** Called after each paint of the raster with its duration in milliseconds. */
+  declare onPainted: ((picture: PictureMessage, milliseconds: number) => void) | null;
+
+  /** Bokeh paints in a promise that nobody awaits; an error in it would be lost. */
+  declare onError: ((error: unknown) => void) | null;
+
+  override initialize(): void {
+    super.initialize();
+    this.raster = new Raster();
+    this.image = document.createElement("canvas");
+    this.pixels = new Float64Array(0);
+    this.piecePixels = new Float64Array(0);
+    this.boundaryPixels = new Float64Array(0);
+    this.picture = null;
+    this.isStale = true;
+    this.paintedMap = null;
+    this.onPainted = null;
+    this.onError = null;
+  }
+
+  /** Takes a picture and asks Bokeh for a paint. */
+  show(picture: PictureMessage): void {
+    this.picture = picture;
+    this.isStale = true;
+    this.request_paint();
+  }
+
+  /** The cell at a point of the frame in CSS pixels, `NO_POLYGON` outside the domain. */
+  cellAt([x, y]: Point): number {
+    const ratio = this.canvas.pixel_ratio;
+    return this.picture === null ? NO_POLYGON : this.raster.idAt(x * ratio, y * ratio);
+  }
+
+  protected override _paint(ctx: Context2d): void {
+    try {
+      if (this.picture !== null) {
+        this.paintPicture(ctx, this.picture);
+      }
+    } catch (error) {
+      this.onError?.(error);
+    }
+  }
+
+  private paintPicture(ctx: Context2d, picture: PictureMessage): void {
+    const began = performance.now();
+    const { bbox } = this.plot_view.frame;
+    const ratio = this.canvas.pixel_ratio;
+    const width = Math.round(bbox.width * ratio);
+    const height = Math.round(bbox.height * ratio);
+    const map = this.pixelMap(picture, width, height);
+    const isNew = this.isStale || !sameMap(map, this.paintedMap);
+    if (isNew || width !== this.raster.width || height !== this.raster.height) {
+      this.paintRaster(picture, map, width, height, ratio);
+      this.isStale = false;
+      this.paintedMap = map;
+    }
+    ctx.save();
+    ctx.setTransform(1, 0, 0, 1, Math.round(bbox.left * ratio), Math.round(bbox.top * ratio));
+    ctx.drawImage(this.image, 0, 0);
+    this.paintVectors(ctx, picture, map, width, height, ratio);
+    ctx.restore();
+    if (isNew) {
+      this.onPainted?.(picture, performance.now() - began);
+    }
+  }
+
+  private pixelMap({ centre, scale }: PictureMessage, width: number, height: number): PixelMap {
+    const { x_range, y_range } = this.plot_view.frame;
+    const perX = width / (x_range.end - x_range.start);
+    const perY = height / (y_range.end - y_range.start);
+    return {
+      ax: scale * perX,
+      bx: (centre[0] - x_range.start) * perX,
+      ay: -scale * perY,
+      by: (y_range.end - centre[1]) * perY,
+    };
+  }
+
+  private paintRaster(picture: PictureMessage, map: PixelMap, width: number, height: number, ratio: number): void {
+    const { raster, image } = this;
+    raster.reset(width, height);
+    this.pixels = toPixels(picture.vertices, map, this.pixels);
+    const cells = { points: picture.vertices, offsets: picture.cellOffsets, indices: picture.cellVertices };
+    raster.fill(cells, this.pixels, picture.colours, true);
+    if (picture.pieceColours.length > 0) {
+      this.piecePixels = toPixels(picture.piecePoints, map, this.piecePixels);
+      const pieces = { points: picture.piecePoints, offsets: picture.pieceOffsets, indices: null };
+      raster.fill(pieces, this.piecePixels, picture.pieceColours, false);
+    }
+    if (picture.n_cells > MAX_VECTOR_CELLS) {
+      raster.strokeIds(Math.round(256 * edgeAlpha(picture, map, ratio)));
+    }
+    image.width = width;
+    image.height = height;
+    const data = new ImageData(new Uint8ClampedArray(raster.rgba.buffer), width, height);
+    context2d(image).putImageData(data, 0, 0);
+  }
+
+  private paintVectors(
+    ctx: Context2d,
+    picture: PictureMessage,
+    map: PixelMap,
+    width: number,
+    height: number,
+    ratio: number,
+  ): void {
+    ctx.lineCap = "round";
+    ctx.lineJoin = "round";
+    if (picture.n_cells <= MAX_VECTOR_CELLS) {
+      ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha(picture, map, ratio).toFixed(3)})`;
+      ctx.lineWidth = 0.8 * ratio;
+      strokeCellEdges(ctx, picture, this.pixels, width, height);
+    }
+    if (picture.boundary.length > 0) {
+      this.boundaryPixels = toPixels(picture.boundary, map, this.boundaryPixels);
+      const n = picture.boundary.length / 4;
+      ctx.strokeStyle = BOUNDARY_HALO;
+      ctx.lineWidth = 4.5 * ratio;
+      strokeSegments(ctx, this.boundaryPixels, n, width, height);
+      ctx.strokeStyle = BOUNDARY_CORE;
+      ctx.lineWidth = 2 * ratio;
+      strokeSegments(ctx, this.boundaryPixels, n, width, height);
+    }
+  }
+}
+
+/** Edges fade where cells are so small that only edges would be seen. */
+function edgeAlpha({ n_cells, domain, scale }: PictureMessage, { ax, ay }: PixelMap, ratio: number): number {
+  const pixelsPerArea = Math.abs(ax * ay) / (scale * scale);
+  const cellWidth = Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
+  return EDGE_ALPHA * Math.min(1, cellWidth / FULL_EDGE_CELL);
+}
+
+function sameMap(a: PixelMap, b: PixelMap | null): boolean {
+  return b !== null && a.ax === b.ax && a.bx === b.bx && a.ay === b.ay && a.by === b.by;
+}
+
+export interface ConvexCells {
+  __view_type__: ConvexCellsView;
+}
+
+export class ConvexCells extends Renderer {
+  static override __name__ = "ConvexCells";
+  static override __module__ = "splinecam_widget";
+  static {
+    this.prototype.default_view = ConvexCellsView;
+    this.override<Renderer.Props>({ level: "glyph" });
+  }
+}
+
+register_models([ConvexCells]);

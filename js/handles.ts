@@ -1,0 +1,152 @@
+/**
+ * The three draggable handles over the board or the plot, and the triangle between them.
+ *
+ * Knows pixels only. The owner maps them, decides what a move means and calls `update` with the places to show. A handle
+ * that is dragged follows the pointer within the same event.
+ */
+
+import { ANCHORS, anchorMark } from "./anchors.ts";
+import { element, svgElement } from "./dom.ts";
+import type { Point } from "./geometry.ts";
+
+export type DragPhase = "start" | "move" | "end";
+
+export interface HandleEvents {
+  /** The pointer has taken handle `index` to `pixel`. */
+  onDrag(index: number, pixel: Point, phase: DragPhase): void;
+  /** An arrow key asks for a step; `dx`, `dy` are −1, 0 or 1, y upwards. */
+  onStep(index: number, dx: number, dy: number, isLarge: boolean): void;
+}
+
+const ARROWS: Readonly<Record<string, Point>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
+};
+
+export class Handles {
+  readonly el = element("div", { class: "sc-handles" });
+  private readonly handles: HTMLDivElement[];
+  private readonly outlines: SVGPolygonElement[];
+  private dragged: { readonly index: number; readonly offset: Point } | null = null;
+
+  /** `place` completes the labels: "on the board", "in the slice". */
+  constructor(place: string, private readonly events: HandleEvents, private readonly signal: AbortSignal) {
+    this.outlines = ["sc-triangle-halo", "sc-triangle"].map((name) => svgElement("polygon", { class: name, points: "" }));
+    this.handles = ANCHORS.map(({ letter, shape }, index) => this.handle(index, `Anchor ${letter} ${place}`, letter, shape));
+    this.el.append(svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.outlines), ...this.handles);
+  }
+
+  /** The handle in the hand, or null. */
+  get draggedIndex(): number | null {
+    return this.dragged?.index ?? null;
+  }
+
+  /** Shows the handles at pixels (null hides one) with a text of each place for screen readers. */
+  update(pixels: readonly (Point | null)[], texts: readonly string[], isDocked: readonly boolean[] = []): void {
+    pixels.forEach((pixel, index) => {
+      const handle = this.handles[index];
+      handle.hidden = pixel === null;
+      handle.classList.toggle("sc-docked", isDocked[index] ?? false);
+      handle.setAttribute("aria-valuetext", texts[index] ?? "");
+      if (pixel !== null) {
+        handle.style.transform = `translate(${pixel[0].toFixed(2)}px, ${pixel[1].toFixed(2)}px)`;
+      }
+    });
+    const isWhole = pixels.length === 3 && pixels.every((pixel, index) => pixel !== null && !(isDocked[index] ?? false));
+    const points = isWhole ? pixels.map((pixel) => `${pixel![0].toFixed(2)},${pixel![1].toFixed(2)}`).join(" ") : "";
+    this.outlines.forEach((outline) => outline.setAttribute("points", points));
+  }
+
+  setEnabled(isEnabled: boolean): void {
+    this.handles.forEach((handle) => {
+      handle.setAttribute("aria-disabled", String(!isEnabled));
+      handle.tabIndex = isEnabled ? 0 : -1;
+    });
+  }
+
+  destroy(): void {
+    this.el.remove();
+  }
+
+  private handle(index: number, label: string, letter: string, shape: string): HTMLDivElement {
+    const handle = element(
+      "div",
+      {
+        class: `sc-handle sc-handle-${shape}`,
+        role: "slider",
+        tabindex: 0,
+        "aria-label": label,
+        "aria-roledescription": "2-D handle",
+        "aria-valuenow": 0,
+        "aria-valuetext": "",
+        "data-anchor": letter,
+      },
+      anchorMark(index),
+    );
+    handle.hidden = true;
+    const { signal } = this;
+    handle.addEventListener("pointerdown", (event) => this.take(event, handle, index), { signal });
+    handle.addEventListener("pointermove", (event) => this.carry(event, handle, index, "move"), { signal });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"] as const) {
+      handle.addEventListener(name, (event) => this.carry(event, handle, index, "end"), { signal });
+    }
+    for (const name of ["mousedown", "touchstart", "dblclick", "click"] as const) {
+      // Below the handles lies a surface that pans.
+      handle.addEventListener(name, (event) => event.stopPropagation(), { signal, passive: true });
+    }
+    handle.addEventListener("keydown", (event) => this.step(event, handle, index), { signal });
+    return handle;
+  }
+
+  private take(event: PointerEvent, handle: HTMLElement, index: number): void {
+    if (event.button !== 0 || handle.getAttribute("aria-disabled") === "true") {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+    handle.setPointerCapture(event.pointerId);
+    handle.focus({ preventScroll: true });
+    handle.classList.add("sc-dragged");
+    const box = handle.getBoundingClientRect();
+    // The point of a handle is its centre; where in it the pointer took hold is kept during the drag.
+    this.dragged = {
+      index,
+      offset: [event.clientX - (box.left + box.width / 2), event.clientY - (box.top + box.height / 2)],
+    };
+    this.events.onDrag(index, this.pixel(event), "start");
+  }
+
+  private carry(event: PointerEvent, handle: HTMLElement, index: number, phase: DragPhase): void {
+    if (this.dragged?.index !== index) {
+      return;
+    }
+    event.stopPropagation();
+    const pixel = event.type === "lostpointercapture" ? null : this.pixel(event);
+    if (phase === "end") {
+      this.dragged = null;
+      handle.classList.remove("sc-dragged");
+    }
+    if (pixel !== null) {
+      this.events.onDrag(index, pixel, phase);
+    }
+  }
+
+  private pixel(event: PointerEvent): Point {
+    const box = this.el.getBoundingClientRect();
+    const [x, y] = this.dragged?.offset ?? [0, 0];
+    return [event.clientX - x - box.left, event.clientY - y - box.top];
+  }
+
+  private step(event: KeyboardEvent, handle: HTMLElement, index: number): void {
+    const arrow = ARROWS[event.key];
+    if (arrow === undefined || event.altKey || event.ctrlKey || event.metaKey || handle.getAttribute("aria-disabled") === "true") {
+      return;
+    }
+    // The notebook must not move its selection as well.
+    event.preventDefault();
+    event.stopPropagation();
+    this.events.onStep(index, arrow[0], arrow[1], event.shiftKey);
+  }
+}

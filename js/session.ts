@@ -1,0 +1,360 @@
+/**
+ * One view of the widget: what Python says goes to the parts, what the hand does goes to Python.
+ *
+ * Knows the protocol's flow and owns the parts; knows neither anywidget's life cycle (`widget.ts`) nor BokehJS (`plot.ts`).
+ */
+
+import { Board } from "./board.ts";
+import { element } from "./dom.ts";
+import type { Point } from "./geometry.ts";
+import type { DragPhase } from "./handles.ts";
+import { Inspections } from "./inspections.ts";
+import { Inspector } from "./inspector.ts";
+import { Legend } from "./legend.ts";
+import type { Status, WidgetModel } from "./model.ts";
+import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage } from "./protocol.ts";
+import { Scheduler } from "./scheduler.ts";
+import { SlicePanel } from "./slice_panel.ts";
+import { ErrorPanel, StatusLine, type StatusView } from "./status.ts";
+import { ThemeWatch } from "./theme.ts";
+import { BoardBar, SliceBar } from "./toolbar.ts";
+import { Tray } from "./tray.ts";
+import { Wishes, type Where, type WishedRequest } from "./wishes.ts";
+
+const STATE_TEXT: Readonly<Record<string, string>> = {
+  waiting: "Waiting for the first picture",
+  compiling: "Compiling, once",
+  computing: "Computing",
+  exact: "Exact",
+  error: "The last request failed; the picture is the one before",
+  closed: "Closed: the picture stays, but nothing can be moved",
+};
+
+export class Session {
+  readonly el = element("div", { class: "splinecam-widget", "data-board": "waiting" });
+  private readonly wishes = new Wishes();
+  private readonly scheduler: Scheduler<WishedRequest>;
+  private readonly inspections: Inspections;
+  private readonly boardBar: BoardBar;
+  private readonly board: Board;
+  private readonly sliceBar: SliceBar;
+  private readonly slicePlace = element("div", { class: "sc-slice-place" });
+  private slice: SlicePanel | null = null;
+  private readonly tray = new Tray();
+  private readonly legend = new Legend();
+  private readonly inspector = new Inspector();
+  private readonly errors = new ErrorPanel();
+  private readonly status = new StatusLine();
+  private readonly theme: ThemeWatch;
+  private anchors: AnchorsMessage | null = null;
+  private picture: PictureMessage | null = null;
+  private unpackMilliseconds = 0;
+  /** The plane whose coordinates the plot shows. */
+  private plane = 0;
+
+  constructor(
+    private readonly model: WidgetModel,
+    private readonly viewId: string,
+    private readonly signal: AbortSignal,
+  ) {
+    this.el.dataset["viewId"] = viewId;
+    this.scheduler = new Scheduler((sequence, wish) => this.request(sequence, wish));
+    this.inspections = new Inspections((id, u) => model.send({ kind: "inspect", view_id: viewId, id, plane: this.plane, u }));
+    const isFocused = (): boolean => this.el.matches(":focus-within");
+    this.board = new Board(
+      {
+        onAnchor: (index, place, wish, phase) => this.guard(() => this.moveAnchor(index, wish, "board", place, phase)),
+        onError: (error) => this.fail(error),
+        isFocused,
+      },
+      signal,
+    );
+    this.boardBar = new BoardBar(
+      {
+        onZoom: (factor) => this.board.zoom(factor),
+        onReset: () => this.board.reset(),
+        onBlend: (isOn) => {
+          this.board.isBlending = isOn;
+        },
+      },
+      signal,
+    );
+    this.sliceBar = new SliceBar(
+      {
+        onZoom: (factor) => this.slice?.zoom(factor),
+        onReset: () => this.guard(() => this.wishRange(null)),
+        onColorBy: (value) => {
+          model.set("color_by", value);
+          model.save_changes();
+        },
+      },
+      signal,
+    );
+    this.theme = new ThemeWatch(this.el, () => this.applyTheme(), signal);
+    this.compose();
+  }
+
+  /** Begins to listen and to show; `el` must be in the page. */
+  start(): void {
+    this.listen("change:_figure", () => this.buildSlice());
+    this.listen("change:status", () => this.updateStatus());
+    this.listen("change:error", () => this.updateError());
+    this.listen("change:color_by", () => this.sliceBar.update(this.model.get("color_by")));
+    this.listen("msg:custom", (content: { kind: string }, buffers: DataView[]) => this.receive(content, buffers));
+    this.guard(() => {
+      this.theme.update();
+      this.sliceBar.update(this.model.get("color_by") ?? "class");
+      this.updateError();
+      this.updateStatus();
+      this.buildSlice();
+      this.model.send({ kind: "hello", view_id: this.viewId });
+    });
+  }
+
+  destroy(): void {
+    this.inspections.destroy();
+    for (const part of [this.board, this.boardBar, this.sliceBar, this.slice, this.tray, this.legend, this.inspector, this.errors, this.status]) {
+      part?.destroy();
+    }
+    this.el.remove();
+  }
+
+  private compose(): void {
+    const boardPanel = element("div", { class: "sc-panel sc-board-panel" }, this.boardBar.el, this.board.el);
+    const slicePanel = element("div", { class: "sc-panel sc-slice-panel" }, this.sliceBar.el, this.slicePlace, this.legend.el);
+    const side = element("div", { class: "sc-side" }, this.tray.el);
+    const panels = element("div", { class: "sc-panels" }, boardPanel, slicePanel, side, this.inspector.el);
+    this.el.append(panels, this.errors.el, this.status.el);
+  }
+
+  private buildSlice(): void {
+    const figure = this.model.get("_figure");
+    if (!figure) {
+      return;
+    }
+    this.slice?.destroy();
+    const slice = new SlicePanel(
+      figure,
+      {
+        onAnchor: (index, u, phase) => this.guard(() => this.moveAnchor(index, { kind: "slice", u }, "slice", u, phase)),
+        onView: (view) => this.guard(() => this.wishRange(view)),
+        onHover: (hover) => this.guard(() => this.hover(hover)),
+        onPainted: (picture, milliseconds) => this.announce(picture, milliseconds),
+        onError: (error) => this.fail(error),
+        isFocused: () => this.el.matches(":focus-within"),
+      },
+      this.signal,
+    );
+    this.slice = slice;
+    this.slicePlace.replaceChildren(slice.el);
+    if (this.picture !== null) {
+      slice.view = this.picture.view;
+      slice.show(this.picture);
+    }
+    this.updateHandles();
+    this.applyTheme();
+    slice.start().catch((error: unknown) => this.fail(error));
+  }
+
+  // -- from Python -----------------------------------------------------------------------------------------------
+
+  private receive(content: { kind: string }, buffers: DataView[]): void {
+    const began = performance.now();
+    const message: Message = decode(content, buffers);
+    this.unpackMilliseconds = performance.now() - began;
+    switch (message.kind) {
+      case "board":
+        this.el.dataset["board"] = message.mode;
+        this.boardBar.update(message.mode, message.n_images);
+        this.board.load(message).catch((error: unknown) => this.fail(error));
+        break;
+      case "anchors":
+        this.receiveAnchors(message);
+        break;
+      case "picture":
+        this.receivePicture(message);
+        break;
+      case "colours":
+        this.legend.update(message.legend);
+        this.slice?.recolour(message);
+        break;
+      case "failed":
+        this.errors.update("request", message.title, message.message);
+        this.settle(message.sequence, message.view_id);
+        if (message.view_id === this.viewId) {
+          this.wishes.confirm(message.sequence, this.heldIndex());
+        }
+        this.updateHandles();
+        this.updateStatus();
+        break;
+      case "inspection":
+        if (message.view_id === this.viewId) {
+          const u = this.inspections.answered(message.id);
+          if (u !== null) {
+            this.inspector.update(message, u);
+          }
+        }
+        break;
+    }
+  }
+
+  private receiveAnchors(anchors: AnchorsMessage): void {
+    this.anchors = anchors;
+    if (this.picture === null) {
+      this.plane = anchors.plane;
+    }
+    if (anchors.view_id === this.viewId) {
+      this.wishes.confirm(anchors.sequence, this.heldIndex());
+    }
+    this.tray.update(anchors);
+    this.updateHandles();
+  }
+
+  private receivePicture(picture: PictureMessage): void {
+    const isNewPlane = this.picture === null || picture.plane !== this.plane;
+    this.picture = picture;
+    this.plane = picture.plane;
+    this.settle(picture.sequence, picture.view_id);
+    this.errors.update("request", "", "");
+    this.legend.update(picture.legend);
+    this.board.setPicture(picture);
+    if (this.slice !== null) {
+      // Ranges under the hand, or asked for and not yet answered, belong to the user; but not across planes.
+      if (isNewPlane || !(this.slice.isHeld || this.wishes.holdsRange)) {
+        this.slice.view = picture.view;
+      }
+      this.slice.show(picture);
+    }
+    this.updateHandles();
+    this.updateStatus();
+  }
+
+  /** An answer to one of this view's requests, or a picture that Python made of its own accord. */
+  private settle(sequence: number, viewId: string | null): void {
+    const isNewest = viewId === this.viewId ? this.scheduler.answered(sequence) : this.scheduler.isIdle;
+    if (isNewest) {
+      this.wishes.settle();
+    }
+  }
+
+  // -- from the hand ---------------------------------------------------------------------------------------------
+
+  private moveAnchor(index: number, wish: AnchorWish, where: Where, at: Point, phase: DragPhase): void {
+    this.wishes.anchor(index, wish, where, at, this.plane);
+    this.updateHandles();
+    // Taking hold of a handle is no move yet.
+    if (phase !== "start") {
+      this.wish();
+    }
+  }
+
+  private wishRange(view: Parameters<Wishes["range"]>[0]): void {
+    this.wishes.range(view, this.plane);
+    this.wish();
+  }
+
+  private wish(): void {
+    this.scheduler.wish(this.wishes.request(this.plane));
+    this.updateStatus();
+  }
+
+  private request(sequence: number, { plane, anchors, domain }: WishedRequest): void {
+    this.wishes.sent(sequence);
+    this.model.set("_request", { sequence, view_id: this.viewId, plane, anchors, domain });
+    this.model.save_changes();
+  }
+
+  private hover(hover: { readonly u: Point; readonly cell: number } | null): void {
+    if (hover === null) {
+      this.inspections.leave();
+      this.inspector.clear();
+    } else {
+      this.inspector.point(hover.cell, hover.u);
+      this.inspections.ask(hover.u);
+    }
+  }
+
+  private heldIndex(): number | null {
+    return this.board.draggedIndex ?? this.slice?.draggedIndex ?? null;
+  }
+
+  // -- showing ---------------------------------------------------------------------------------------------------
+
+  private updateHandles(): void {
+    const { anchors } = this;
+    if (anchors === null) {
+      return;
+    }
+    this.board.setAnchors(anchors.board.map((at, index) => this.wishes.place(index, "board", at)));
+    // Anchors of another plane have no place in the picture on show; they come with theirs.
+    if (anchors.plane === this.plane) {
+      this.slice?.setAnchors(anchors.slice.map((u, index) => this.wishes.place(index, "slice", u)));
+    } else {
+      this.slice?.movePlaced((index, u) => this.wishes.place(index, "slice", u));
+    }
+  }
+
+  private updateStatus(): void {
+    const view = this.statusView();
+    this.status.update(view);
+    const isStale = view.state === "computing" || view.state === "compiling";
+    this.slice?.setStale(isStale && this.picture !== null);
+    const isClosed = view.state === "closed";
+    this.board.setEnabled(!isClosed);
+    this.slice?.setEnabled(!isClosed);
+  }
+
+  private statusView(): StatusView {
+    const status = this.model.get("status") as Partial<Status>;
+    const given = status?.state ?? "waiting";
+    const isWorking = given === "computing" || given === "compiling";
+    const state = given === "closed" || isWorking || this.scheduler.isIdle ? given : "computing";
+    const { picture } = this;
+    return {
+      state,
+      text: (state === given ? status?.text : "") || STATE_TEXT[state],
+      note: status?.note ?? "",
+      cells: picture?.n_cells ?? null,
+      regions: (state === "exact" ? status?.regions : null) ?? picture?.n_regions ?? null,
+      sequence: picture?.sequence ?? null,
+    };
+  }
+
+  private updateError(): void {
+    this.errors.update("kernel", "", this.model.get("error") ?? "");
+  }
+
+  private applyTheme(): void {
+    this.slice?.setTheme(this.theme.colours());
+    this.board.repaint();
+  }
+
+  private announce({ sequence, view_id, n_cells, timing }: PictureMessage, paint: number): void {
+    const detail = { sequence, view_id, n_cells, timing, paint_ms: paint, unpack_ms: this.unpackMilliseconds };
+    this.el.dispatchEvent(new CustomEvent("splinecam:painted", { detail, bubbles: true, composed: true }));
+  }
+
+  // -- errors ----------------------------------------------------------------------------------------------------
+
+  private listen<A extends unknown[]>(name: string, callback: (...args: A) => void): void {
+    const guarded = (...args: unknown[]): void => this.guard(() => callback(...(args as A)));
+    this.model.on(name, guarded);
+    this.signal.addEventListener("abort", () => this.model.off(name, guarded), { once: true });
+  }
+
+  /** Runs a reaction; what goes wrong in it is shown, not lost. */
+  private guard(reaction: () => void): void {
+    try {
+      reaction();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (!this.signal.aborted) {
+      console.error(error);
+      this.errors.update("widget", "The widget itself failed", error instanceof Error ? error.message : String(error));
+    }
+  }
+}

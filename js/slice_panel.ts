@@ -1,0 +1,239 @@
+/**
+ * The slice plot with what lies over its frame: handles, the hovered cell, the mark of a stale picture, gestures.
+ *
+ * Knows the picture on show and the ranges; what a move means for Python is the session's business.
+ */
+
+import { Camera } from "./camera.ts";
+import { element, svgElement } from "./dom.ts";
+import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
+import { Handles, type DragPhase } from "./handles.ts";
+import { SlicePlot, type Frame } from "./plot.ts";
+import type { ColoursMessage, PictureMessage } from "./protocol.ts";
+import type { ThemeColours } from "./theme.ts";
+import { formatPoint } from "./format.ts";
+
+export interface SliceEvents {
+  onAnchor(index: number, u: Point, phase: DragPhase): void;
+  onView(view: Rect): void;
+  /** The pointer is at `u` over cell `cell`; null when it has left. */
+  onHover(hover: { readonly u: Point; readonly cell: number } | null): void;
+  onPainted(picture: PictureMessage, milliseconds: number): void;
+  onError(error: unknown): void;
+  isFocused(): boolean;
+}
+
+const KEY_STEP = 1 / 50;
+const LARGE_STEP = 5;
+const HINT_MILLISECONDS = 1600;
+
+export class SlicePanel {
+  readonly el = element("div", { class: "sc-slice" });
+  private readonly overlay = element("div", {
+    class: "sc-frame",
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Slice plot",
+    "aria-roledescription": "plot",
+    title: "",
+  });
+  private readonly highlight = svgElement("polygon", { class: "sc-hovered", points: "" });
+  private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
+  private readonly handles: Handles;
+  private readonly camera: Camera;
+  private readonly plot: SlicePlot;
+  private readonly sizes: ResizeObserver;
+  private picture: PictureMessage | null = null;
+  private anchors: readonly Point[] = [];
+  private hoveredCell = -1;
+  private size: Size = { width: 1, height: 1 };
+  private hintTimer = 0;
+
+  constructor(figure: string, private readonly events: SliceEvents, signal: AbortSignal) {
+    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: this.painted, onError: events.onError });
+    this.handles = new Handles(
+      "in the slice",
+      {
+        onDrag: (index, pixel, phase) => events.onAnchor(index, this.inView(fromPixel(this.view, this.size, pixel)), phase),
+        onStep: (index, dx, dy, isLarge) => this.step(index, dx, dy, isLarge),
+      },
+      signal,
+    );
+    const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, this.highlight);
+    this.overlay.append(svg, this.handles.el, this.hint);
+    this.overlay.removeAttribute("title");
+    this.el.append(this.plot.el, this.overlay);
+    this.camera = new Camera(
+      this.overlay,
+      {
+        view: () => this.view,
+        size: () => this.size,
+        onView: (view) => {
+          this.view = view;
+          events.onView(view);
+        },
+        onIgnoredWheel: () => this.showHint(),
+        isFocused: events.isFocused,
+      },
+      signal,
+    );
+    this.overlay.addEventListener("pointermove", (event) => this.hover(event), { signal });
+    this.overlay.addEventListener("pointerleave", () => this.unhover(), { signal });
+    this.overlay.addEventListener("pointerdown", () => this.overlay.focus({ preventScroll: true }), { signal });
+    this.sizes = new ResizeObserver(() => this.plot.resize(this.el.clientWidth));
+    this.sizes.observe(this.el);
+  }
+
+  /** Builds Bokeh's views; `el` must be in the page. */
+  async start(): Promise<void> {
+    this.plot.resize(this.el.clientWidth);
+    await this.plot.start();
+    if (this.picture !== null) {
+      this.plot.show(this.picture);
+    }
+  }
+
+  get view(): Rect {
+    return this.plot.view;
+  }
+
+  set view(view: Rect) {
+    this.plot.view = fitted(view, { width: 1, height: 1 });
+    this.updateOverlay();
+  }
+
+  /** A hand is on the ranges or on a handle. */
+  get isHeld(): boolean {
+    return this.camera.isActive || this.handles.draggedIndex !== null;
+  }
+
+  get draggedIndex(): number | null {
+    return this.handles.draggedIndex;
+  }
+
+  show(picture: PictureMessage): void {
+    this.picture = picture;
+    this.setHovered(-1);
+    this.plot.show(picture);
+  }
+
+  recolour({ colours, piecePoints, pieceOffsets, pieceColours, legend }: ColoursMessage): void {
+    if (this.picture !== null) {
+      this.picture = { ...this.picture, colours, piecePoints, pieceOffsets, pieceColours, legend };
+      this.plot.show(this.picture);
+    }
+  }
+
+  setAnchors(anchors: readonly Point[]): void {
+    this.anchors = anchors;
+    this.updateOverlay();
+  }
+
+  /** Lets handles follow a hand while the anchors of the plane on show are not known anew. */
+  movePlaced(place: (index: number, u: Point) => Point): void {
+    this.setAnchors(this.anchors.map((u, index) => place(index, u)));
+  }
+
+  setStale(isStale: boolean): void {
+    this.el.classList.toggle("sc-stale", isStale);
+  }
+
+  setEnabled(isEnabled: boolean): void {
+    this.handles.setEnabled(isEnabled);
+  }
+
+  zoom(factor: number): void {
+    this.camera.zoom(factor);
+  }
+
+  setTheme(colours: ThemeColours): void {
+    this.plot.recolour(colours);
+  }
+
+  destroy(): void {
+    clearTimeout(this.hintTimer);
+    this.sizes.disconnect();
+    this.handles.destroy();
+    this.plot.destroy();
+    this.el.remove();
+  }
+
+  private place({ left, top, width, height }: Frame): void {
+    Object.assign(this.overlay.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+    this.size = { width: Math.max(1, width), height: Math.max(1, height) };
+    this.updateOverlay();
+  }
+
+  private inView(u: Point): Point {
+    return clamped(u, this.view);
+  }
+
+  private step(index: number, dx: number, dy: number, isLarge: boolean): void {
+    const from = this.anchors[index];
+    if (from !== undefined) {
+      const [left, right] = this.view;
+      const step = (right - left) * KEY_STEP * (isLarge ? LARGE_STEP : 1);
+      this.events.onAnchor(index, this.inView([from[0] + dx * step, from[1] + dy * step]), "end");
+    }
+  }
+
+  private hover(event: PointerEvent): void {
+    if (this.isHeld) {
+      this.unhover();
+      return;
+    }
+    const box = this.overlay.getBoundingClientRect();
+    const pixel: Point = [event.clientX - box.left, event.clientY - box.top];
+    const cell = this.plot.cellAt(pixel);
+    if (cell < 0) {
+      this.unhover();
+      return;
+    }
+    this.setHovered(cell);
+    this.events.onHover({ u: fromPixel(this.view, this.size, pixel), cell });
+  }
+
+  private unhover(): void {
+    this.setHovered(-1);
+    this.events.onHover(null);
+  }
+
+  private setHovered(cell: number): void {
+    if (cell !== this.hoveredCell) {
+      this.hoveredCell = cell;
+      this.outlineHovered();
+    }
+  }
+
+  private outlineHovered(): void {
+    const { picture, hoveredCell } = this;
+    const points: string[] = [];
+    if (picture !== null && hoveredCell >= 0) {
+      const { vertices, cellOffsets, cellVertices, centre, scale } = picture;
+      for (let corner = cellOffsets[hoveredCell]; corner < cellOffsets[hoveredCell + 1]; corner++) {
+        const v = 2 * cellVertices[corner];
+        const u: Point = [centre[0] + scale * vertices[v], centre[1] + scale * vertices[v + 1]];
+        points.push(toPixel(this.view, this.size, u).map((value) => value.toFixed(2)).join(","));
+      }
+    }
+    this.highlight.setAttribute("points", points.join(" "));
+    this.overlay.dataset["cell"] = String(hoveredCell);
+  }
+
+  private updateOverlay(): void {
+    const pixels = this.anchors.map((u) => toPixel(this.view, this.size, u));
+    this.handles.update(pixels, this.anchors.map(formatPoint));
+    this.outlineHovered();
+  }
+
+  private showHint(): void {
+    this.hint.classList.add("sc-shown");
+    clearTimeout(this.hintTimer);
+    this.hintTimer = window.setTimeout(() => this.hint.classList.remove("sc-shown"), HINT_MILLISECONDS);
+  }
+
+  private readonly painted = (picture: PictureMessage, milliseconds: number): void => {
+    this.overlay.dataset["view"] = JSON.stringify(this.view);
+    this.events.onPainted(picture, milliseconds);
+  };
+}

@@ -1,0 +1,91 @@
+/** The status line, and the panel of errors above it. */
+
+import { element } from "./dom.ts";
+import type { State } from "./model.ts";
+
+export interface StatusView {
+  readonly state: State;
+  readonly text: string;
+  readonly note: string;
+  /** Of the picture on show; null before the first. */
+  readonly cells: number | null;
+  readonly regions: number | null;
+  readonly sequence: number | null;
+}
+
+export class StatusLine {
+  readonly el = element("div", { class: "sc-status", role: "status", "aria-live": "polite", "aria-label": "Status" });
+  private readonly text = element("span", { class: "sc-status-text" });
+  private readonly note = element("span", { class: "sc-status-note" });
+
+  constructor() {
+    this.el.append(element("span", { class: "sc-status-dot", "aria-hidden": "true" }), this.text, this.note);
+  }
+
+  update({ state, text, note, cells, regions, sequence }: StatusView): void {
+    const { dataset } = this.el;
+    dataset["state"] = state;
+    dataset["cells"] = String(cells ?? "");
+    dataset["regions"] = String(regions ?? "");
+    dataset["sequence"] = String(sequence ?? "");
+    // Writing equal text again would make screen readers repeat it.
+    if (this.text.textContent !== text) {
+      this.text.textContent = text;
+    }
+    if (this.note.textContent !== note) {
+      this.note.textContent = note;
+      this.note.title = note;
+    }
+  }
+
+  destroy(): void {
+    this.el.remove();
+  }
+}
+
+/** Errors by where they come from; the panel shows those that stand and goes when the last is solved. */
+export type ErrorSource = "kernel" | "request" | "widget";
+
+export class ErrorPanel {
+  readonly el = element("div", { class: "sc-error", role: "alert", "aria-label": "Error", tabindex: 0 });
+  private readonly errors = new Map<ErrorSource, { readonly title: string; readonly message: string }>();
+
+  constructor() {
+    this.el.hidden = true;
+  }
+
+  /** Sets or, with an empty message, solves the error of one source. */
+  update(source: ErrorSource, title: string, message: string): void {
+    if (title === "" && message === "") {
+      this.errors.delete(source);
+    } else {
+      this.errors.set(source, { title, message });
+    }
+    this.el.hidden = this.errors.size === 0;
+    const shown = new Set<string>();
+    this.el.replaceChildren();
+    for (const { title: heading, message: text } of this.errors.values()) {
+      if (!shown.has(text)) {
+        shown.add(text);
+        this.el.append(...block(heading, text));
+      }
+    }
+  }
+
+  has(source: ErrorSource): boolean {
+    return this.errors.has(source);
+  }
+
+  destroy(): void {
+    this.el.remove();
+  }
+}
+
+/** One sentence reads as text; several lines are a table in columns and keep their spaces. */
+function block(title: string, message: string): HTMLElement[] {
+  const heading = title === "" ? [] : [element("strong", {}, title)];
+  if (message === "") {
+    return heading;
+  }
+  return [...heading, message.includes("\n") ? element("pre", {}, message) : element("p", {}, message)];
+}
