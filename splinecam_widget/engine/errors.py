@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class Cancelled(Exception):
@@ -59,6 +60,11 @@ class UnsupportedModelError(TypeError):
             + text_table(header, rows),
             offenders,
         )
+
+
+def shape_text(shape: tuple[Any, ...]) -> str:
+    """A shape as `(3, 32, 32)`."""
+    return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
 
 
 def text_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

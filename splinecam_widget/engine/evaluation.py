@@ -25,7 +25,7 @@ class Stage:
     Attributes
     ----------
     steps : tuple of Step
-        Begins with the kink before, but for the first stage.
+        Whole numbers that depend on the batch size, then the kink before (but for the first stage), then affine steps.
     kept : tuple of str
         Tensors that are alive at the next kink (the last stage: the output).
     kink : Step or None
@@ -39,9 +39,12 @@ class Stage:
 
 def stages_of(network: Network) -> tuple[Stage, ...]:
     """The network cut at its kinks, with what must be kept at each cut."""
+    sizes = tuple(step for step in network.steps if step.kind == "size")
     groups: list[list[Step]] = [[]]
     kinks: list[Step | None] = []
     for step in network.steps:
+        if step.kind == "size":
+            continue
         if step.kind == "kink":
             kinks.append(step)
             groups.append([step])
@@ -56,14 +59,14 @@ def stages_of(network: Network) -> tuple[Stage, ...]:
         used = {name for step in group for name in step.sources}
         needed_after = {name for name in needed_after | used if name not in made}
     kept.reverse()
-    return tuple(Stage(tuple(group), names, kink) for group, names, kink in zip(groups, kept, kinks))
+    return tuple(Stage((*sizes, *group), names, kink) for group, names, kink in zip(groups, kept, kinks))
 
 
 def run_steps(steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int) -> dict[str, Any]:
     """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape)."""
     env = dict(blocks)
     for step in steps:
-        if step.kind == "size" and step.operation in ("sym_size", "size"):
+        if step.operation == "sym_size":
             env[step.name] = n_rows
             continue
         env[step.name] = step.call(**_filled(step.arguments, env))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import logging
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from .errors import Offender, UnsupportedModelError
+from .errors import Offender, UnsupportedModelError, shape_text
 from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Arguments, Kink
 
 
@@ -93,14 +95,17 @@ class Network:
 class Reading:
     """All that a walk over a traced graph finds: the steps, and every operation that is refused."""
 
-    steps: list[Step] = field(default_factory=list)
-    offenders: list[Offender] = field(default_factory=list)
+    entries: list[Step | Offender] = field(default_factory=list)
     head: str = ""
     input_name: str = ""
     output_name: str = ""
     output_shape: tuple[int, ...] = ()
     was_training: bool = False
     input_shape: tuple[int, ...] = ()
+
+    @property
+    def offenders(self) -> tuple[Offender, ...]:
+        return tuple(entry for entry in self.entries if isinstance(entry, Offender))
 
     def network(self) -> Network:
         """The network.
@@ -111,12 +116,12 @@ class Reading:
             With all offenders.
         """
         if self.offenders:
-            raise UnsupportedModelError.from_offenders(tuple(self.offenders))
+            raise UnsupportedModelError.from_offenders(self.offenders)
         n_outputs = 1
         for size in self.output_shape:
             n_outputs *= size
-        return Network(self.input_shape, self.input_name, self.output_name, tuple(self.steps), self.head,
-                       self.was_training, n_outputs)
+        steps = tuple(entry for entry in self.entries if isinstance(entry, Step))
+        return Network(self.input_shape, self.input_name, self.output_name, steps, self.head, self.was_training, n_outputs)
 
 
 def lower(model: Any, input_shape: tuple[int, ...]) -> Network:
@@ -179,18 +184,33 @@ def _snapshot(model: Any) -> tuple[nn.Module, bool]:
     return module.cpu().eval(), was_training
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export's warnings and logs held back: what goes wrong is raised, and said once."""
+    loggers = [logging.getLogger(f"torch.{name}") for name in ("_subclasses.fake_tensor", "fx.experimental.symbolic_shapes")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
 def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
     floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
     dtypes = [floats[0]] if floats else [torch.float32, torch.float64]
     for i, dtype in enumerate(dtypes):
         example = torch.zeros(2, *input_shape, dtype=dtype)
         try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")  # of torch.export itself, not of the model's results
+            with _quiet(), torch.no_grad():
                 program = torch.export.export(
                     module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
                 )
-                if any(_name(n).endswith("_") and n.op == "call_function" for n in program.graph.nodes):
+                if any(_writes_into_shared(n) for n in program.graph.nodes):
                     program = program.run_decompositions({})  # makes in-place operations functional
             return program
         except Exception as error:
@@ -209,6 +229,26 @@ def _name(node: fx.Node) -> str:
     """Name of the operation that a node calls, without namespace and overload."""
     schema = getattr(node.target, "_schema", None)
     return str(schema.name).split("::")[-1] if schema is not None else getattr(node.target, "__name__", str(node.target))
+
+
+def _writes_into_shared(node: fx.Node) -> bool:
+    """Whether an in-place operation changes a tensor that another operation may see.
+
+    The plain operation takes its place where the tensor is fresh (no view of another) and used by nothing else.
+    """
+    if node.op != "call_function" or not _name(node).endswith("_") or _name(node).startswith("__"):
+        return False
+    target = node.args[0] if node.args else None
+    if not isinstance(target, fx.Node) or target.op != "call_function" or len(target.users) > 1:
+        return True
+    rule = AFFINE.get(_name(target).rstrip("_"))
+    return _plain(node) is None or (rule is not None and rule.coefficients == "selection")
+
+
+def _plain(node: fx.Node) -> Any:
+    """The operation of an in-place node that makes a new tensor, or None."""
+    packet = getattr(torch.ops.aten, _name(node).rstrip("_"), None)
+    return getattr(packet, node.target._overloadname, None) if packet is not None else None  # type: ignore[union-attr]
 
 
 def _path(node: fx.Node) -> str:
@@ -233,7 +273,7 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
     sizes: set[str] = set()
     batch: Any = None
     nodes = list(program.graph.nodes)
-    result = next(n for n in nodes if n.op == "output").args[0][0]
+    result = _only_output(nodes, program)
     head = _head(result)
     for node in nodes:
         if node.op == "placeholder":
@@ -251,9 +291,13 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
             if node.users:
                 constants[node.name] = _float64(node.target(*_resolved(node.args, constants), **_resolved(node.kwargs, constants)))
             continue
-        if not isinstance(node.meta.get("val"), torch.Tensor | list | tuple):
+        value = node.meta.get("val")
+        if isinstance(value, (int, float, bool)):
+            constants[node.name] = value  # the size of an axis other than the batch axis
+            continue
+        if not isinstance(value, (torch.Tensor, list, tuple)):
             sizes.add(node.name)  # a whole number that depends on the batch size
-            reading.steps.append(_step(node, constants, varying, "size", None))
+            reading.entries.append(_step(node, constants, varying, "size", None))
             continue
         varying.add(node.name)
         operation = _name(node).rstrip("_") or _name(node)
@@ -262,13 +306,11 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
             operation, rule = "getitem", AFFINE["view"]
         reason = _refusal(node, operation, rule, constants, varying, batch)
         if reason:
-            shapes = f"{_shapes_text(node)}"
-            reading.offenders.append(
-                Offender(_path(node), operation, shapes, reason, REPLACEMENTS.get(operation, "an affine operation or ReLU"))
-            )
+            replacement = REPLACEMENTS.get(operation, "an affine operation or ReLU")
+            reading.entries.append(Offender(_path(node), operation, _shapes_text(node), reason, replacement))
             continue
         kind = "kink" if isinstance(rule, Kink) else "affine"
-        reading.steps.append(_step(node, constants, varying, kind, rule))
+        reading.entries.append(_step(node, constants, varying, kind, rule))
     output = head.args[0] if head is not None else result
     if not isinstance(output, fx.Node) or output.name not in varying:
         raise UnsupportedModelError("model: expected an output that depends on the input, got a constant")
@@ -276,6 +318,13 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
     reading.output_name = output.name
     reading.output_shape = tuple(int(s) for s in _shape(output)[1:])
     return reading
+
+
+def _only_output(nodes: list[fx.Node], program: torch.export.ExportedProgram) -> Any:
+    outputs = program.graph_signature.user_outputs
+    if len(outputs) != 1 or program.call_spec.out_spec.num_nodes > 1:
+        raise UnsupportedModelError(f"model: expected one output tensor, got a structure of {len(outputs)} tensors")
+    return next((n for n in nodes if n.name == outputs[0]), None)
 
 
 def _head(result: Any) -> fx.Node | None:
@@ -320,7 +369,8 @@ def _step(node: fx.Node, constants: dict[str, Any], varying: set[str], kind: str
 
 def _caller(node: fx.Node) -> Callable[..., Any]:
     """The node's operation as a function of its arguments by name."""
-    target: Any = node.target
+    in_place = hasattr(node.target, "_schema") and _name(node).endswith("_")
+    target: Any = _plain(node) if in_place else node.target
     schema = getattr(target, "_schema", None)
     if schema is None:
         return lambda **arguments: target(*(arguments[k] for k in sorted(arguments, key=int)))
@@ -355,6 +405,8 @@ def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constant
         if reason:
             return reason
     values = node.meta["val"]
+    if operation == "_native_batch_norm_legit_no_training":
+        values = values[0]  # the others are statistics that nothing uses
     for value in values if isinstance(values, (list, tuple)) else [values]:
         if isinstance(value, torch.Tensor):
             if not value.dtype.is_floating_point:
@@ -365,8 +417,10 @@ def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constant
 
 
 def _shapes_text(node: fx.Node) -> str:
-    def text(shape: tuple[Any, ...]) -> str:
-        return "(" + ", ".join(str(s) for s in shape[1:]) + ")"
+    """Shapes into and out of a node, without the batch axis."""
+    into = ", ".join(shape_text(_shape(n)[1:]) for n in node.all_input_nodes if n.op == "call_function" or not _is_stored(n))
+    return f"{into} -> {shape_text(_shape(node)[1:])}"
 
-    into = ", ".join(text(_shape(n)) for n in node.all_input_nodes if _shape(n))
-    return f"{into} -> {text(_shape(node))}"
+
+def _is_stored(node: fx.Node) -> bool:
+    return node.name.startswith(("p_", "b_", "c_"))

@@ -64,7 +64,7 @@ def _square_of(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def _square(value: Any) -> Any:
-    return None if value is None else value * value
+    return value * value if isinstance(value, (torch.Tensor, float, int)) else value
 
 
 def _fan_in(weight: str, axis_of_outputs: int) -> Callable[[Arguments], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,12 @@ class Partition:
     planar: PlanarComplex
     values: Float64
     tolerance: Float64
+
+    def with_anchors_of(self, plane: Slice) -> Partition:
+        """The same partition with another slice's anchors: nothing else depends on them."""
+        clone = copy.copy(self)
+        object.__setattr__(clone, "plane", plane)
+        return clone
 
     @property
     def vertices(self) -> Float64:
