@@ -66,7 +66,7 @@ def main() -> int:
 
 def measured(net: Net, repeats: int, peer_repeats: int) -> dict[str, Any]:
     """One row: the first call, which also reads the model, and the best of the later ones."""
-    model = net.build().double()
+    model = net.build().double().eval()
     s = net.half_side
     plane = Slice.from_basis(torch.zeros(2), torch.eye(2), domain=[[-s, -s], [s, -s], [s, s], [-s, s]])
     start = time.perf_counter()
