@@ -59,6 +59,7 @@ export class Board {
       signal,
     );
     this.surface.append(this.painting.el, this.handles.el, this.caption, this.hint);
+    this.caption.hidden = true;
     this.el.append(this.surface);
     this.camera = new Camera(
       this.surface,

@@ -34,7 +34,7 @@ export class ConvexCellsView extends RendererView {
   declare private picture: PictureMessage | null;
   declare private isStale: boolean;
   declare private paintedMap: PixelMap | null;
-  /** Called after each paint of the raster with its duration in milliseconds. */
+  /** Called after the first paint of each picture with its duration in milliseconds. */
   declare onPainted: ((picture: PictureMessage, milliseconds: number) => void) | null;
 
   /** Bokeh paints in a promise that nobody awaits; an error in it would be lost. */
@@ -84,8 +84,8 @@ export class ConvexCellsView extends RendererView {
     const width = Math.round(bbox.width * ratio);
     const height = Math.round(bbox.height * ratio);
     const map = this.pixelMap(picture, width, height);
-    const isNew = this.isStale || !sameMap(map, this.paintedMap);
-    if (isNew || width !== this.raster.width || height !== this.raster.height) {
+    const isNew = this.isStale;
+    if (isNew || !sameMap(map, this.paintedMap) || width !== this.raster.width || height !== this.raster.height) {
       this.paintRaster(picture, map, width, height, ratio);
       this.isStale = false;
       this.paintedMap = map;

@@ -11,7 +11,7 @@ import { add_document_standalone } from "@bokeh/bokehjs/build/js/lib/embed/stand
 import type { ViewManager } from "@bokeh/bokehjs/build/js/lib/core/view_manager";
 import { Axis } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
 import type { Plot, PlotView } from "@bokeh/bokehjs/build/js/lib/models/plots/plot";
-import { set_log_level } from "@bokeh/bokehjs/build/js/lib/core/logging";
+import { logger } from "@bokeh/bokehjs/build/js/lib/core/logging";
 import { ConvexCells, type ConvexCellsView } from "./cells_renderer.ts";
 import { element } from "./dom.ts";
 import type { Point, Rect } from "./geometry.ts";
@@ -25,6 +25,10 @@ export interface Frame {
   readonly width: number;
   readonly height: number;
 }
+
+/** Pixels by which room for tick labels grows. */
+const LABEL_STEP = 16;
+const MIN_SIDE = 120;
 
 export interface PlotEvents {
   /** The frame has a new place or size. */
@@ -42,6 +46,7 @@ export class SlicePlot {
   private plotView: PlotView | null = null;
   private cellsView: ConvexCellsView | null = null;
   private frame: Frame = { left: 0, top: 0, width: 0, height: 0 };
+  private width = 0;
   private isDestroyed = false;
 
   /** Reads the figure's JSON text. `start` builds the views once `el` is in the page. */
@@ -49,7 +54,8 @@ export class SlicePlot {
     figure: string,
     private readonly events: PlotEvents,
   ) {
-    set_log_level("error");
+    // Bokeh's set_log_level would itself write to the console.
+    logger.set_level("error");
     const item = JSON.parse(figure) as { doc: DocJson };
     this.document = Document.from_json(item.doc);
     this.plot = this.document.all_roots[0] as Plot;
@@ -94,10 +100,14 @@ export class SlicePlot {
     return this.cellsView?.cellAt(point) ?? -1;
   }
 
-  /** Makes the frame as large a square as fits the width. */
+  /** Makes the frame as large a square as fits the width beside the axis. */
   resize(width: number): void {
+    this.width = width;
     const { min_border_left, min_border_right } = this.plot;
-    const side = Math.max(120, Math.floor(width - (min_border_left ?? 0) - (min_border_right ?? 0)));
+    // Long tick labels push the frame; in steps, so that it does not tremble with every label.
+    const pushed = Math.max(0, this.frame.left - (min_border_left ?? 0));
+    const left = (min_border_left ?? 0) + LABEL_STEP * Math.ceil(pushed / LABEL_STEP);
+    const side = Math.max(MIN_SIDE, Math.floor(width - left - (min_border_right ?? 0)));
     if (side !== this.plot.frame_width) {
       this.plot.setv({ frame_width: side, frame_height: side });
     }
@@ -134,6 +144,7 @@ export class SlicePlot {
     const { frame } = this;
     if (left !== frame.left || top !== frame.top || width !== frame.width || height !== frame.height) {
       this.frame = { left, top, width, height };
+      this.resize(this.width);
       this.events.onLayout(this.frame);
     }
   };

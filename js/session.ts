@@ -140,6 +140,7 @@ export class Session {
         onView: (view) => this.guard(() => this.wishRange(view)),
         onHover: (hover) => this.guard(() => this.hover(hover)),
         onPainted: (picture, milliseconds) => this.announce(picture, milliseconds),
+        onFrame: (left) => this.legend.el.style.setProperty("--sc-frame-left", `${left}px`),
         onError: (error) => this.fail(error),
         isFocused: () => this.el.matches(":focus-within"),
       },

@@ -19,6 +19,8 @@ export interface SliceEvents {
   /** The pointer is at `u` over cell `cell`; null when it has left. */
   onHover(hover: { readonly u: Point; readonly cell: number } | null): void;
   onPainted(picture: PictureMessage, milliseconds: number): void;
+  /** The frame begins `left` CSS pixels from the panel's left; the legend stands in line with it. */
+  onFrame(left: number): void;
   onError(error: unknown): void;
   isFocused(): boolean;
 }
@@ -35,9 +37,8 @@ export class SlicePanel {
     role: "group",
     "aria-label": "Slice plot",
     "aria-roledescription": "plot",
-    title: "",
   });
-  private readonly highlight = svgElement("polygon", { class: "sc-hovered", points: "" });
+  private readonly highlights = ["sc-hovered-halo", "sc-hovered"].map((name) => svgElement("polygon", { class: name, points: "" }));
   private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
   private readonly handles: Handles;
   private readonly camera: Camera;
@@ -50,7 +51,7 @@ export class SlicePanel {
   private hintTimer = 0;
 
   constructor(figure: string, private readonly events: SliceEvents, signal: AbortSignal) {
-    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: this.painted, onError: events.onError });
+    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: events.onPainted, onError: events.onError });
     this.handles = new Handles(
       "in the slice",
       {
@@ -59,9 +60,8 @@ export class SlicePanel {
       },
       signal,
     );
-    const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, this.highlight);
+    const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.highlights);
     this.overlay.append(svg, this.handles.el, this.hint);
-    this.overlay.removeAttribute("title");
     this.el.append(this.plot.el, this.overlay);
     this.camera = new Camera(
       this.overlay,
@@ -160,6 +160,7 @@ export class SlicePanel {
 
   private place({ left, top, width, height }: Frame): void {
     Object.assign(this.overlay.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+    this.events.onFrame(left);
     this.size = { width: Math.max(1, width), height: Math.max(1, height) };
     this.updateOverlay();
   }
@@ -216,11 +217,12 @@ export class SlicePanel {
         points.push(toPixel(this.view, this.size, u).map((value) => value.toFixed(2)).join(","));
       }
     }
-    this.highlight.setAttribute("points", points.join(" "));
+    this.highlights.forEach((polygon) => polygon.setAttribute("points", points.join(" ")));
     this.overlay.dataset["cell"] = String(hoveredCell);
   }
 
   private updateOverlay(): void {
+    this.overlay.dataset["view"] = JSON.stringify(this.view);
     const pixels = this.anchors.map((u) => toPixel(this.view, this.size, u));
     this.handles.update(pixels, this.anchors.map(formatPoint));
     this.outlineHovered();
@@ -231,9 +233,4 @@ export class SlicePanel {
     clearTimeout(this.hintTimer);
     this.hintTimer = window.setTimeout(() => this.hint.classList.remove("sc-shown"), HINT_MILLISECONDS);
   }
-
-  private readonly painted = (picture: PictureMessage, milliseconds: number): void => {
-    this.overlay.dataset["view"] = JSON.stringify(this.view);
-    this.events.onPainted(picture, milliseconds);
-  };
 }

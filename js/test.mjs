@@ -15,7 +15,7 @@ try {
     .map((name) => join(here, name));
   await esbuild.build({ ...shared, entryPoints, outdir, platform: "node", outExtension: { ".js": ".mjs" } });
   const files = readdirSync(outdir, { recursive: true }).filter((name) => name.endsWith(".mjs")).map((name) => join(outdir, name));
-  const { status } = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", ...files], { stdio: "inherit" });
   process.exitCode = status ?? 1;
 } finally {
   rmSync(outdir, { recursive: true, force: true });

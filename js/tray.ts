@@ -53,6 +53,6 @@ function card(index: number, letter: string): Card {
   const prediction = element("span", { class: "sc-card-prediction" });
   const note = element("span", { class: "sc-card-note" });
   const text = element("div", { class: "sc-card-text" }, prediction, name, note);
-  const el = element("li", { class: "sc-card", "data-anchor": letter }, anchorMark(index), picture.el, text);
+  const el = element("li", { class: "sc-card", "data-anchor": letter }, picture.el, anchorMark(index), text);
   return { el, picture, name, prediction, note };
 }

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 
-from bokeh.embed import json_item
-from bokeh.models import Range1d, Renderer
 from bokeh.core.property.override import Override
+from bokeh.embed import json_item
+from bokeh.models import Range1d
+from bokeh.models.renderers.renderer import Renderer
 from bokeh.plotting import figure
 
 __all__ = ["ConvexCells", "figure_json", "slice_figure"]
@@ -47,8 +48,8 @@ def slice_figure() -> figure:
     """
     plot = figure(
         name=FIGURE_NAME,
-        x_range=Range1d(-1.0, 1.0),
-        y_range=Range1d(-1.0, 1.0),
+        x_range=Range1d(start=-1.0, end=1.0),
+        y_range=Range1d(start=-1.0, end=1.0),
         frame_width=400,
         frame_height=400,
         min_border_left=58,

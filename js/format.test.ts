@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatCount, formatNumber, formatPoint } from "./format.ts";
+
+test("numbers as people read them", () => {
+  assert.equal(formatNumber(1.23456), "1.23");
+  assert.equal(formatNumber(-0.5), "−0.5");
+  assert.equal(formatNumber(12345.6), "12,346");
+  assert.equal(formatNumber(0), "0");
+  assert.equal(formatNumber(7.4321e-7), "7.43 × 10⁻⁷");
+  assert.equal(formatNumber(2.5e12), "2.50 × 10¹²");
+  assert.equal(formatNumber(null), "–");
+  assert.equal(formatNumber(Infinity), "∞");
+  assert.equal(formatCount(1234), "1,234");
+  assert.equal(formatPoint([1, -2]), "1, −2");
+  assert.equal(formatPoint(null), "not set");
+});

@@ -1,0 +1,47 @@
+"""Chromium for the browser tests, and the development page of the front end."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import Browser
+
+from ui.lab import ROOT, running_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for all tests of the development page."""
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not on PATH")
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def dev_page() -> Iterator[str]:
+    """The address of the development page, freshly built and served on the loopback address."""
+    node = shutil.which("node")
+    if node is None or not (ROOT / "node_modules").is_dir():
+        pytest.skip("building the development page needs Node.js and `npm ci`")
+    subprocess.run([node, str(ROOT / "js" / "build.mjs"), "--page"], check=True, cwd=ROOT)
+    spec = importlib.util.spec_from_file_location("serve", ROOT / "js" / "dev" / "serve.py")
+    assert spec is not None
+    assert spec.loader is not None
+    serve = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(serve)
+    server = serve.dev_server()
+    thread = threading.Thread(target=server.serve_forever, name="dev page", daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -1,0 +1,385 @@
+"""The front end on its development page: the real widget in Chromium, a fake kernel that speaks docs/protocol.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import Browser, Page
+
+from ui.widget_page import WidgetPage
+
+pytestmark = pytest.mark.browser
+
+EXACT_SECONDS = 15.0
+BOARD = "Board of images"
+SLICE = "Slice plot"
+Open = Callable[..., WidgetPage]
+
+
+@pytest.fixture
+def opened(browser: Browser, dev_page: str) -> Iterator[Open]:
+    """Opens the page with a query; afterwards nothing may have gone wrong on any."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_page(query: str = "", size: tuple[int, int] = (1200, 900), wait: bool = True) -> WidgetPage:
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        pages.append(page)
+        page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{dev_page}?{query}")
+        widget = WidgetPage(page)
+        if wait:
+            widget.wait_exact(seconds=EXACT_SECONDS)
+        return widget
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert errors == []
+
+
+def requests(widget: WidgetPage) -> list[dict[str, Any]]:
+    """What the browser asked for so far."""
+    sent: list[dict[str, Any]] = widget.page.evaluate("dev.model.sent.filter(s => s.trait === '_request')")
+    return [item["value"] for item in sent]
+
+
+def view(widget: WidgetPage) -> list[float]:
+    """The ranges of the plot: left, right, bottom, top."""
+    ranges: list[float] = widget.page.evaluate("view => JSON.parse(view)", widget.data(SLICE)["view"])
+    return ranges
+
+
+def is_near(a: tuple[float, float], b: tuple[float, float], pixels: float = 1.5) -> bool:
+    return abs(a[0] - b[0]) <= pixels and abs(a[1] - b[1]) <= pixels
+
+
+def test_first_picture(opened: Open) -> None:
+    widget = opened()
+    status = widget.status()
+    assert status.cells > 50
+    assert f"{status.cells} cells" in status.text
+    painted = widget.page.evaluate("dev.painted")
+    assert [detail["sequence"] for detail in painted] == [0]
+    assert painted[0]["n_cells"] == status.cells
+    assert painted[0]["paint_ms"] > 0
+    assert widget.error() == ""
+    box = widget.box(SLICE)
+    assert abs(box["width"] - box["height"]) < 1
+
+
+def test_handles_are_told_apart_and_labelled(opened: Open) -> None:
+    widget = opened()
+    for letter in "ABC":
+        for place in ("on the board", "in the slice"):
+            handle = widget.part(f"Anchor {letter} {place}")
+            assert handle.get_attribute("role") == "slider"
+            assert handle.get_attribute("aria-valuetext")
+            assert handle.inner_text() == letter
+
+
+def test_dragging_on_the_board_follows_the_pointer_and_snaps(opened: Open) -> None:
+    widget = opened("delay=600")
+    before = widget.status()
+    mouse = widget.page.mouse
+    start = widget.centre("Anchor B on the board")
+    mouse.move(*start)
+    mouse.down()
+    for step in range(1, 13):
+        at = (start[0] + 10 * step, start[1] + 12 * step)
+        mouse.move(*at)
+        assert is_near(widget.centre("Anchor B on the board"), at), "the handle is not under the pointer"
+        if step == 1:
+            assert widget.status().state == "computing"
+        unanswered = [r for r in requests(widget) if r["sequence"] > widget.status().sequence]
+        assert len(unanswered) <= 2
+        widget.page.wait_for_timeout(20)
+    mouse.up()
+    widget.wait_exact(after=before.sequence, seconds=EXACT_SECONDS)
+    asked = requests(widget)
+    assert [r["sequence"] for r in asked] == list(range(1, len(asked) + 1))
+    assert len(asked) < 12
+    kept, last, kept_too = asked[-1]["anchors"]
+    assert (kept, kept_too) == ({"kind": "keep"}, {"kind": "keep"})
+    assert last["kind"] == "image"
+    assert widget.status().sequence == asked[-1]["sequence"]
+    assert f"image {last['index']}" in widget.part("Anchors").locator("[data-anchor=B]").inner_text()
+    assert is_near(widget.centre("Anchor B on the board"), at, 40), "the nearest image is not near"
+
+
+def test_blending_sends_weights(opened: Open) -> None:
+    widget = opened()
+    widget.page.get_by_label("Blend between images").check()
+    widget.drag("Anchor A on the board", widget.place(BOARD, 0.5, 0.45))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    wish = requests(widget)[-1]["anchors"][0]
+    assert wish["kind"] == "blend"
+    assert len(wish["indices"]) == 3
+    assert abs(sum(wish["weights"]) - 1) < 1e-9
+    assert is_near(widget.centre("Anchor A on the board"), widget.place(BOARD, 0.5, 0.45))
+
+
+def test_dragging_in_the_slice(opened: Open) -> None:
+    widget = opened()
+    ranges = view(widget)
+    widget.drag("Anchor C in the slice", widget.place(SLICE, 0.25, 0.5))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    wish = requests(widget)[-1]["anchors"][2]
+    assert wish["kind"] == "slice"
+    assert wish["u"][0] == pytest.approx(ranges[0] + 0.25 * (ranges[1] - ranges[0]), abs=0.02)
+    assert wish["u"][1] == pytest.approx((ranges[2] + ranges[3]) / 2, abs=0.02)
+    assert "not on the board" in (widget.part("Anchor C on the board").get_attribute("aria-valuetext") or "")
+
+
+def test_a_handle_stays_inside_the_view(opened: Open) -> None:
+    widget = opened()
+    widget.drag("Anchor A in the slice", widget.place(SLICE, 1.6, 0.5))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    u = requests(widget)[-1]["anchors"][0]["u"]
+    assert u[0] <= view(widget)[1] + 1e-9
+
+
+def test_arrow_keys_move_handles_and_do_not_leak(opened: Open) -> None:
+    widget = opened()
+    page = widget.page
+    page.evaluate("window.leaked = []; document.addEventListener('keydown', e => leaked.push(e.key))")
+    widget.part(BOARD).focus()
+    widget.focus_by_tab("Anchor A on the board")
+    before = widget.centre("Anchor A on the board")
+    leaked_before = len(page.evaluate("leaked"))
+    page.keyboard.press("ArrowRight")
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert requests(widget)[-1]["anchors"][0]["kind"] == "image"
+    assert widget.centre("Anchor A on the board")[0] > before[0]
+    widget.focus_by_tab("Anchor B in the slice")
+    leaked_before = len(page.evaluate("leaked"))
+    widget.wait_exact(seconds=EXACT_SECONDS)
+    ranges, at, sequence = view(widget), widget.centre("Anchor B in the slice"), widget.status().sequence
+    page.keyboard.press("ArrowUp")
+    assert len(page.evaluate("leaked")) == leaked_before
+    u = requests(widget)[-1]["anchors"][1]["u"]
+    box = widget.box(SLICE)
+    down = (ranges[3] - u[1]) / (ranges[3] - ranges[2]) * box["height"] + box["y"]
+    assert at[1] - down == pytest.approx(box["height"] / 50, abs=1)
+    widget.wait_exact(after=sequence, seconds=EXACT_SECONDS)
+    page.keyboard.press("a")
+    assert page.evaluate("leaked.at(-1)") == "a", "a key that the widget does not use was swallowed"
+
+
+def test_hover_names_the_right_cell(opened: Open) -> None:
+    widget = opened()
+    inspector = widget.part("Inspector")
+    for across, down in ((0.2, 0.2), (0.55, 0.13), (0.8, 0.7), (0.33, 0.81)):
+        widget.page.mouse.move(*widget.place(SLICE, across, down))
+        cell = int(widget.data(SLICE)["cell"])
+        assert cell >= 0
+        # The fake kernel answers with the cell that holds the point, found from the polygons themselves.
+        widget.page.wait_for_function(
+            "el => !el.classList.contains('sc-pending') && el.dataset.cell", arg=inspector.element_handle()
+        )
+        assert int(widget.data("Inspector")["cell"]) == cell
+        assert "class" in inspector.inner_text()
+    widget.page.mouse.move(*widget.place(BOARD, 0.5, 0.5))
+    widget.page.mouse.move(1, 1)
+    assert widget.data(SLICE)["cell"] == "-1"
+    assert "Point at the slice" in inspector.inner_text()
+
+
+def test_wheel_scrolls_the_page_until_the_plot_has_the_focus(opened: Open) -> None:
+    widget = opened(size=(1200, 500))
+    page = widget.page
+    ranges = view(widget)
+    page.mouse.move(*widget.place(SLICE, 0.5, 0.4))
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("scrollY > 0")
+    assert view(widget) == ranges
+    assert requests(widget) == []
+
+
+def test_wheel_zooms_about_the_pointer(opened: Open) -> None:
+    widget = opened()
+    left, right, bottom, top = view(widget)
+    widget.page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+    widget.page.mouse.move(*widget.place(SLICE, 0.25, 0.75))
+    widget.page.mouse.wheel(0, -300)
+    status = widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    domain = requests(widget)[-1]["domain"]
+    assert domain[1] - domain[0] == pytest.approx(domain[3] - domain[2])
+    assert domain[1] - domain[0] < 0.8 * (right - left)
+    assert domain[0] + 0.25 * (domain[1] - domain[0]) == pytest.approx(left + 0.25 * (right - left), abs=0.02)
+    assert domain[2] + 0.25 * (domain[3] - domain[2]) == pytest.approx(bottom + 0.25 * (top - bottom), abs=0.02)
+    assert view(widget) == pytest.approx(domain)
+    widget.page.get_by_label("Reset the slice").click()
+    widget.wait_exact(after=status.sequence, seconds=EXACT_SECONDS)
+    assert requests(widget)[-1]["domain"] is None
+    assert view(widget) == pytest.approx([left, right, bottom, top])
+
+
+def test_panning_is_not_pulled_back_by_older_answers(opened: Open) -> None:
+    widget = opened("delay=80")
+    left, right, *_ = view(widget)
+    mouse = widget.page.mouse
+    x, y = widget.place(SLICE, 0.1, 0.9)
+    width = widget.box(SLICE)["width"]
+    mouse.move(x, y)
+    mouse.down()
+    for step in range(1, 11):
+        mouse.move(x + 12 * step, y)
+        widget.page.wait_for_timeout(30)
+        assert view(widget)[0] == pytest.approx(left - 12 * step / width * (right - left), abs=0.01)
+    mouse.up()
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert requests(widget)[-1]["domain"] == pytest.approx(view(widget))
+    assert view(widget)[0] == pytest.approx(left - 120 / width * (right - left), abs=0.01)
+
+
+def test_the_plot_by_keyboard(opened: Open) -> None:
+    widget = opened()
+    left, right, *_ = view(widget)
+    widget.part(SLICE).focus()
+    widget.page.keyboard.press("+")
+    widget.page.keyboard.press("ArrowRight")
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    now = view(widget)
+    assert now[1] - now[0] == pytest.approx((right - left) / 1.25)
+    assert (now[0] + now[1]) / 2 > (left + right) / 2
+
+
+def test_a_failed_request_is_shown_and_solved(opened: Open) -> None:
+    widget = opened()
+    page = widget.page
+    cells = widget.status().cells
+    page.evaluate("""dev.model.deliver({kind: "failed", sequence: 0, view_id: null, title: "The anchors lie on one line",
+        message: "module  operation\\nhead    GELU"})""")
+    assert "on one line" in widget.error()
+    assert "GELU" in widget.error()
+    assert widget.status().cells == cells
+    widget.drag("Anchor A in the slice", widget.place(SLICE, 0.4, 0.4))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert widget.error() == ""
+    page.evaluate("dev.model.assign('error', 'RuntimeError: out of memory')")
+    assert "out of memory" in widget.error()
+    page.evaluate("dev.model.assign('error', '')")
+    assert widget.error() == ""
+
+
+def test_colours_and_legend(opened: Open) -> None:
+    widget = opened()
+    assert widget.part("Legend").locator(".sc-swatch").count() >= 2
+    widget.page.get_by_label("Colour by").select_option("area")
+    assert widget.page.evaluate("dev.model.get('color_by')") == "area"
+    widget.page.get_by_label("Zoom in the slice").click()
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert "Area" in widget.part("Legend").inner_text()
+
+
+def test_late_figure(opened: Open) -> None:
+    widget = opened("figure=late")
+    assert widget.part(SLICE).count() == 0
+    widget.page.evaluate("dev.model.assign('_figure', dev.figure)")
+    widget.page.wait_for_function("dev.painted.length === 1")
+    widget.page.mouse.move(*widget.place(SLICE, 0.5, 0.2))
+    assert int(widget.data(SLICE)["cell"]) >= 0
+
+
+def test_two_views_of_one_widget(opened: Open) -> None:
+    first = opened(size=(1200, 1700))
+    first.page.evaluate("void (window.second = dev.mount())")
+    second = WidgetPage(first.page, 1)
+    second.wait_exact(seconds=EXACT_SECONDS)
+    first.drag("Anchor C in the slice", first.place(SLICE, 0.3, 0.3))
+    first.wait_exact(after=0, seconds=EXACT_SECONDS)
+    second.wait_exact(after=0, seconds=EXACT_SECONDS)
+    a, b = first.box(SLICE), second.box(SLICE)
+    x, y = first.centre("Anchor C in the slice")
+    assert is_near(second.centre("Anchor C in the slice"), (x - a["x"] + b["x"], y - a["y"] + b["y"]))
+    first.page.evaluate("second()")
+    assert first.page.locator(".splinecam-widget").count() == 1
+    first.drag("Anchor C in the slice", first.place(SLICE, 0.6, 0.3))
+    first.wait_exact(after=first.status().sequence, seconds=EXACT_SECONDS)
+
+
+def test_cleanup_leaves_nothing(opened: Open) -> None:
+    widget = opened("delay=100")
+    page = widget.page
+    head = page.evaluate("document.head.childElementCount")
+    widget.drag("Anchor C in the slice", widget.place(SLICE, 0.3, 0.3))
+    page.evaluate("dev.unmount()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("dev.model.listenerCount") == 0
+    assert page.evaluate("document.querySelectorAll('canvas, .splinecam-widget').length") == 0
+    painted = page.evaluate("dev.painted.length")
+    for _ in range(3):
+        page.evaluate("dev.mount()()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.querySelectorAll('canvas, .splinecam-widget').length") == 0
+    assert page.evaluate("dev.model.listenerCount") == 0
+    assert page.evaluate("dev.painted.length") == painted
+    assert page.evaluate("document.head.childElementCount") <= head + 1
+
+
+def test_closed_widget_cannot_be_moved(opened: Open) -> None:
+    widget = opened()
+    widget.page.evaluate("dev.model.assign('status', {state: 'closed', text: 'Closed'})")
+    assert widget.status().state == "closed"
+    widget.drag("Anchor A in the slice", widget.place(SLICE, 0.4, 0.4))
+    widget.page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+    assert requests(widget) == []
+
+
+def test_without_a_kernel(opened: Open) -> None:
+    widget = opened("kernel=none", wait=False)
+    widget.page.wait_for_function("document.querySelector('[aria-label=Status]')?.dataset.state === 'waiting'")
+    assert "Waiting" in widget.status().text
+
+
+def test_theme_follows_the_page(opened: Open) -> None:
+    widget = opened("theme=dark")
+    root = widget.page.locator(".splinecam-widget")
+    assert root.get_attribute("data-theme") == "dark"
+    widget.page.evaluate("document.documentElement.dataset.theme = 'light'")
+    widget.page.wait_for_function("document.querySelector('.splinecam-widget').dataset.theme === 'light'")
+    widget.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    widget.page.wait_for_function("document.querySelector('.splinecam-widget').dataset.theme === 'dark'")
+
+
+def test_input_plane(opened: Open) -> None:
+    widget = opened("mode=plane")
+    widget.drag("Anchor B on the board", widget.place("Board: input plane", 0.75, 0.25))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    wish = requests(widget)[-1]["anchors"][1]
+    assert wish["kind"] == "point"
+    assert wish["x"] == pytest.approx([0.6, 0.6], abs=0.02)
+
+
+def test_no_board(opened: Open) -> None:
+    widget = opened("mode=empty")
+    assert not widget.part(BOARD).is_visible()
+    assert widget.part("Anchors").is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 760, 1200])
+def test_nothing_overflows(opened: Open, width: int) -> None:
+    widget = opened(size=(width, 900))
+    assert widget.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    board, plot = widget.box(BOARD), widget.box(SLICE)
+    is_side_by_side = plot["x"] > board["x"] + board["width"]
+    assert is_side_by_side == (width >= 760)
+
+
+@pytest.mark.parametrize(("cells", "milliseconds"), [(20_000, 160), (100_000, 300)])
+def test_many_cells_paint_in_time(opened: Open, cells: int, milliseconds: float) -> None:
+    widget = opened(f"cells={cells}")
+    widget.page.get_by_label("Zoom in the slice").click()
+    widget.page.get_by_label("Zoom out the slice").click()
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    times = sorted(detail["paint_ms"] for detail in widget.page.evaluate("dev.painted"))
+    print(f"{cells} cells: {times} ms")
+    # About four times what a slow machine needs: a guard against another order of growth.
+    assert times[0] < milliseconds
