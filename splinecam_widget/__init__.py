@@ -5,5 +5,6 @@ from .engine.errors import UnsupportedModelError
 from .engine.explain import explain
 from .engine.partition import Partition
 from .engine.slices import Slice
+from .widget import SplineCamWidget
 
-__all__ = ["Partition", "Slice", "UnsupportedModelError", "compute_partition", "explain"]
+__all__ = ["Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain"]

@@ -1,0 +1,150 @@
+"""Messages to the browser, as in docs/protocol.md: a dict and its buffers. Knows no traits and no threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ._board import ImageBoard, PlaneBoard
+from ._colours import Colouring
+from ._images import Renderer
+from ._scene import Shown
+from .engine.arrays import Float64
+from .engine.evaluation import evaluate
+
+Message = tuple[dict[str, Any], list[bytes]]
+
+
+def board_message(board: ImageBoard | PlaneBoard | None, class_names: list[str] | None) -> Message:
+    """The board, once for each view."""
+    head: dict[str, Any] = {
+        "kind": "board", "mode": "empty", "n_images": 0, "thumbnail": None, "columns": 0, "class_names": class_names,
+        "has_labels": False, "extent": None, "cell": None,
+    }
+    if isinstance(board, PlaneBoard):
+        return {**head, "mode": "plane", "extent": list(board.extent)}, [board.background]
+    if board is None or board.renderer is None:
+        return head, []
+    n = len(board.images)
+    width, height = board.renderer.thumbnail_size()
+    labels = np.full(n, -1) if board.labels is None else board.labels
+    side = max(width, height)
+    return {
+        **head, "mode": "images", "n_images": n, "thumbnail": [width, height], "columns": board.columns,
+        "has_labels": board.labels is not None, "cell": [0.92 * width / side, 0.92 * height / side],
+    }, [np.asarray(board.positions, "<f4").tobytes(), labels.astype("<i4").tobytes(), board.atlas]
+
+
+def anchors_message(
+    shown: Shown, asked: dict[str, Any], renderer: Renderer | None, class_names: list[str] | None, is_class: bool
+) -> Message:
+    """The three anchors: places, pictures and predictions."""
+    coordinates = shown.partition.plane.anchors
+    assert coordinates is not None
+    content = {
+        "kind": "anchors", **asked, "plane": shown.plane_number, "slice": coordinates.tolist(),
+        "board": [None if a.place is None else list(a.place) for a in shown.anchors],
+        "names": [a.name for a in shown.anchors],
+        "predictions": [prediction_text(row, class_names, is_class) for row in shown.outputs],
+        "is_class": is_class, "picture_size": None if renderer is None else list(renderer.size), "notes": ["", "", ""],
+    }
+    return content, [] if renderer is None else [renderer.png(a.x) for a in shown.anchors]
+
+
+def picture_message(
+    shown: Shown, colouring: Colouring, asked: dict[str, Any], has_boundary: bool, timing: dict[str, float]
+) -> Message:
+    """The partition: geometry relative to the view, so that float32 keeps its digits at any zoom."""
+    partition = shown.partition
+    plane = partition.plane
+    low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
+    centre, scale = (low + high) / 2, float((high - low).max()) / 2
+
+    def relative(points: Float64) -> bytes:
+        return ((points - centre) / scale).astype("<f4").tobytes()
+
+    to_input = None
+    if plane.origin.size == 2:
+        to_input = {"origin": plane.origin.ravel().tolist(), "basis": plane.basis.reshape(2, 2).tolist()}
+    boundary = shown.winners.boundary.points if has_boundary else np.empty((0, 2, 2))
+    content = {
+        "kind": "picture", **asked, "plane": shown.plane_number, "centre": centre.tolist(), "scale": scale,
+        "domain": plane.domain.tolist(),
+        "view": [centre[0] - scale, centre[0] + scale, centre[1] - scale, centre[1] + scale],
+        "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
+        "exact": True, "to_input": to_input, "legend": colouring.legend, "timing": timing,
+    }
+    colours, points, offsets, piece_colours = colour_buffers(shown, colouring, relative)
+    return content, [
+        relative(partition.vertices), partition.cell_offsets.astype("<u4").tobytes(),
+        partition.cell_vertices.astype("<u4").tobytes(), colours, relative(boundary), points, offsets, piece_colours,
+    ]
+
+
+def colours_message(shown: Shown, colouring: Colouring) -> Message:
+    """New colours for the picture on show."""
+    domain = shown.partition.plane.domain
+    low, high = domain.min(axis=0), domain.max(axis=0)
+    centre, scale = (low + high) / 2, float((high - low).max()) / 2
+    buffers = colour_buffers(shown, colouring, lambda points: ((points - centre) / scale).astype("<f4").tobytes())
+    return {"kind": "colours", "legend": colouring.legend}, list(buffers)
+
+
+def colour_buffers(shown: Shown, colouring: Colouring, relative: Any) -> tuple[bytes, bytes, bytes, bytes]:
+    """Cell colours, and the class pieces where the colouring has any."""
+    winners = shown.winners
+    has_pieces = len(colouring.pieces) > 0
+    points = winners.piece_points if has_pieces else np.empty((0, 2))
+    offsets = winners.piece_offsets if has_pieces else np.zeros(1, np.int64)
+    return (colouring.cells.astype("<u4").tobytes(), relative(points), offsets.astype("<u4").tobytes(),
+            colouring.pieces.astype("<u4").tobytes())
+
+
+def inspection_message(
+    shown: Shown, content: dict[str, Any], renderer: Renderer | None, class_names: list[str] | None, is_class: bool
+) -> Message:
+    """What is under the cursor: the cell, the network's outputs there, and the input as a picture."""
+    answer = {
+        "kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
+        "prediction": "", "values": [], "slope": None, "distance": None, "picture_size": None, "error": "",
+    }
+    if content["plane"] != shown.plane_number:
+        return {**answer, "error": "the plane has changed"}, []
+    partition = shown.partition
+    u = np.array(content["u"], dtype=np.float64)
+    cell = int(partition.locate(u))
+    if cell < 0:
+        return {**answer, "error": "outside the domain"}, []
+    x = partition.plane.to_input(u)
+    with torch.no_grad():
+        values = evaluate(partition.network, torch.from_numpy(x[None])).numpy()[0]
+    names = value_names(len(values), class_names)
+    return {
+        **answer, "cell": cell, "area": float(partition.areas[cell]),
+        "prediction": prediction_text(values, class_names, is_class),
+        "values": [{"name": names[k], "value": float(v)} for k, v in enumerate(values[:MAX_VALUES])],
+        "slope": float(partition.slope_norms[cell]), "picture_size": None if renderer is None else list(renderer.size),
+    }, [] if renderer is None else [renderer.png(x)]
+
+
+MAX_VALUES = 20
+"""Outputs listed under the cursor."""
+
+
+def value_names(n: int, class_names: list[str] | None) -> list[str]:
+    """Names of the outputs."""
+    return class_names if class_names is not None else [str(k) for k in range(n)]
+
+
+def prediction_text(values: Float64, class_names: list[str] | None, is_class: bool) -> str:
+    """What the network says, in words: the winning class with its softmax probability, or the values."""
+    if not is_class:
+        return ", ".join(f"{v:.3g}" for v in values[:4])
+    if len(values) == 1:
+        name = value_names(2, class_names)[int(values[0] > 0)] if class_names is not None else ("> 0" if values[0] > 0 else "≤ 0")
+        return f"{name} ({values[0]:.3g})"
+    shares = np.exp(values - values.max())
+    best = int(values.argmax())
+    return f"{value_names(len(values), class_names)[best]} ({shares[best] / shares.sum():.1%})"

@@ -1,0 +1,230 @@
+"""The state behind one widget: anchors, plane, partition, and how a wish changes them. Knows no traits and no messages.
+
+Used by one thread at a time. A wish that cannot be fulfilled raises and changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ._board import ImageBoard, Place, PlaneBoard
+from .engine.arrays import Float64
+from .engine.boundary import Winners, winners_of
+from .engine.compute import Work
+from .engine.evaluation import evaluate
+from .engine.explorer import Explorer
+from .engine.lowering import Network, lower
+from .engine.partition import Partition
+from .engine.rounding import UNIT_ROUNDOFF
+from .engine.slices import Slice, rectangle, square_around
+
+KEEP: Literal["keep"] = "keep"
+
+ON_PLANE_ROUNDINGS = 16.0
+"""An anchor lies in the plane when it is no farther from it than the rounding of a point made from slice coordinates: two
+products and sums of rounded basis vectors, there and back, in units of roundoff times sqrt(d) times the largest entry."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One anchor: the input, what it is called, and where it stands on the board."""
+
+    x: Float64
+    name: str
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for.
+
+    Attributes
+    ----------
+    anchors : three of: "keep", an input (*input_shape), or a dict as in docs/protocol.md
+    domain : "keep", None for the default, or a polygon (k, 2)
+    plane : int
+        The number of the plane that slice coordinates refer to.
+    """
+
+    anchors: Sequence[Any] = (KEEP, KEEP, KEEP)
+    domain: Any = KEEP
+    plane: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a wish led to.
+
+    Attributes
+    ----------
+    anchors : three Anchors
+    outputs : (3, K) float64
+        The network at the anchors.
+    partition : Partition
+    winners : Winners
+    plane_number : int
+        Counts planes; the coordinates of two pictures can be compared when it is the same.
+    is_default_domain : bool
+    work : Work
+    seconds : float
+        Time for partition, regions and boundary.
+    """
+
+    anchors: tuple[Anchor, ...]
+    outputs: Float64
+    partition: Partition
+    winners: Winners
+    plane_number: int
+    is_default_domain: bool
+    work: Work
+    seconds: float
+
+
+class Scene:
+    """See the module.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+    anchors : three (*input_shape,) float64 arrays
+    board : ImageBoard, PlaneBoard or None
+    domain : (k, 2) float64 or None
+    """
+
+    def __init__(self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any) -> None:
+        self.board = board
+        self.shown: Shown | None = None
+        self._model = model
+        self._explorer: Explorer | None = None
+        self._first = Wish(tuple(anchors), domain)
+
+    @property
+    def network(self) -> Network | None:
+        """The lowered network, None before the first wish."""
+        return None if self._explorer is None else self._explorer.network
+
+    def show(self, wish: Wish, tick: Callable[[], None]) -> Shown:
+        """Fulfil a wish.
+
+        Raises
+        ------
+        ValueError
+            If the anchors are equal or on one line, or something in the wish does not exist.
+        UnsupportedModelError
+            If the model is not a CPWL network.
+        """
+        started = time.perf_counter()
+        before = self.shown
+        if before is None:
+            wish = _over(self._first, wish)
+        anchors = tuple(self._resolved(i, asked, wish, before) for i, asked in enumerate(wish.anchors))
+        plane, number, is_default = self._plane(anchors, wish, before)
+        if self._explorer is None:
+            self._explorer = Explorer(lower(self._model, plane.input_shape), plane)
+            self._model = None  # the network is a copy; the user's model is not held
+            started = time.perf_counter()
+        partition = self._explorer.show(plane, tick)
+        if before is not None and partition.planar is before.partition.planar:
+            winners = before.winners
+        else:
+            _ = partition.n_regions
+            tick()
+            winners = winners_of(partition)
+        with torch.no_grad():
+            outputs = evaluate(self._explorer.network, torch.from_numpy(np.stack([a.x for a in anchors]))).numpy()
+        self.shown = Shown(anchors, outputs, partition, winners, number, is_default, self._explorer.work,
+                           time.perf_counter() - started)
+        return self.shown
+
+    def _resolved(self, i: int, asked: Any, wish: Wish, before: Shown | None) -> Anchor:
+        """The anchor that an entry of a wish stands for."""
+        if isinstance(asked, np.ndarray):
+            return self._named(asked)
+        kind = asked if isinstance(asked, str) else asked.get("kind")
+        if before is not None:
+            if kind == "slice":
+                if wish.plane != before.plane_number:
+                    return before.anchors[i]  # the plane has changed since; these coordinates mean nothing now
+                return self._named(before.partition.plane.to_input(np.array(asked["u"], dtype=np.float64)), "in the slice")
+            if kind == "keep":
+                return before.anchors[i]
+        if kind == "image" and isinstance(self.board, ImageBoard):
+            index = int(asked["index"])
+            if not 0 <= index < len(self.board.images):
+                raise ValueError(f"index: expected an image from 0 to {len(self.board.images) - 1}, got {index}")
+            return self._named(self.board.image(index))
+        if kind == "blend" and isinstance(self.board, ImageBoard):
+            used = [(int(k), float(w)) for k, w in zip(asked["indices"], asked["weights"]) if w > 0]
+            indices, weights = [k for k, _ in used], np.array([w for _, w in used])
+            places = self.board.positions[indices]
+            x, y = (weights[:, None] * places).sum(axis=0) / weights.sum()
+            name = self.board.name_of(indices[0]) if len(used) == 1 else "blend of images " + ", ".join(map(str, indices))
+            return Anchor(self.board.blend(indices, weights / weights.sum()), name, (float(x), float(y)))
+        if kind == "point":
+            return self._named(np.array(asked["x"], dtype=np.float64))
+        raise ValueError(f"anchors: expected keep, image, blend, slice or point, got {asked!r}")
+
+    def _named(self, x: Float64, name: str = "given") -> Anchor:
+        if isinstance(self.board, ImageBoard):
+            index = self.board.id_of(x)
+            return Anchor(x, name if index is None else self.board.name_of(index), self.board.place_of(x))
+        if x.size == 2:
+            name = f"({x.flat[0]:.3g}, {x.flat[1]:.3g})"
+        return Anchor(x, name, None if self.board is None else self.board.place_of(x))
+
+    def _plane(self, anchors: tuple[Anchor, ...], wish: Wish, before: Shown | None) -> tuple[Slice, int, bool]:
+        """The slice for the anchors, its number, and whether its domain is the default one."""
+        points = np.stack([anchor.x for anchor in anchors])
+        plane = None if before is None else before.partition.plane
+        number = 0 if before is None else before.plane_number
+        if plane is not None and _lie_in(plane, points):
+            plane = plane.with_anchors(plane.to_slice(points))
+        else:
+            plane = Slice.through(*points)
+            number += 1
+        coordinates = plane.anchors
+        assert coordinates is not None
+        domain = wish.domain
+        same = before is not None and number == before.plane_number
+        if isinstance(domain, str):
+            is_default = before is None or before.is_default_domain
+            if before is not None and not is_default:
+                return plane.with_domain(before.partition.plane.domain), number, False
+            if same and _covers(plane.domain, coordinates):
+                return plane, number, True
+        elif domain is not None:
+            if wish.plane not in (-1, number):  # a range of a plane that is gone
+                return self._plane(anchors, replace(wish, domain=KEEP), before)
+            return plane.with_domain(domain), number, False
+        return plane.with_domain(self._default_domain(coordinates)), number, True
+
+    def _default_domain(self, coordinates: Float64) -> Float64:
+        if isinstance(self.board, PlaneBoard):
+            picture = rectangle(*self.board.extent)
+            if _covers(picture, coordinates):
+                return picture
+        return square_around(coordinates)
+
+
+def _over(first: Wish, wish: Wish) -> Wish:
+    """The first wish with what a later one asks for already."""
+    anchors = tuple(b if isinstance(a, str) else a for a, b in zip(wish.anchors, first.anchors))
+    return Wish(anchors, first.domain if isinstance(wish.domain, str) else wish.domain, wish.plane)
+
+
+def _lie_in(plane: Slice, points: Float64) -> bool:
+    away = points - plane.to_input(plane.to_slice(points))
+    size = max(float(np.abs(points).max()), float(np.abs(plane.origin).max()))
+    limit = ON_PLANE_ROUNDINGS * UNIT_ROUNDOFF * np.sqrt(plane.origin.size) * size
+    return bool(np.linalg.norm(away.reshape(len(points), -1), axis=1).max() <= limit)
+
+
+def _covers(domain: Float64, coordinates: Float64) -> bool:
+    low, high = domain.min(axis=0), domain.max(axis=0)
+    return bool((coordinates >= low).all() and (coordinates <= high).all())

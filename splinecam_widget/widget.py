@@ -1,0 +1,436 @@
+"""`SplineCamWidget`: traits and handlers. The mathematics is in `engine`, the state in `_scene`, the wire in `_protocol`."""
+
+from __future__ import annotations
+
+import pathlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from ._board import ImageBoard, PlaneBoard, image_board, plane_board
+from ._colours import COLOR_BY, Colouring, colouring_of
+from ._figure import figure_json
+from ._images import Renderer, layout_of
+from ._protocol import Message, anchors_message, board_message, colours_message, inspection_message, picture_message, value_names
+from ._scene import KEEP, Scene, Shown, Wish
+from ._scheduler import Worker
+from .engine.arrays import Float64, as_numbers
+from .engine.errors import Cancelled
+from .engine.lowering import Network
+from .engine.partition import Partition
+from .engine.slices import Slice, as_domain
+from .engine.warmup import is_warm, warm_up
+
+_STATIC = pathlib.Path(__file__).parent / "static"
+
+
+class ArrayTrait(traitlets.TraitType[Float64, Any]):
+    """A float64 array of finite numbers, read-only; any tensor or array may be set."""
+
+    info_text = "an array of finite real numbers"
+
+    def validate(self, obj: Any, value: Any) -> Float64:
+        array, _ = as_numbers(value, self.name or "array")
+        expected = obj.input_shape
+        if expected is not None and array.shape != expected:
+            raise ValueError(f"{self.name}: expected shape {expected}, got {array.shape}")
+        array.flags.writeable = False
+        return array
+
+
+def _array_to_json(value: Float64 | None, _: Any) -> Any:
+    return None if value is None else {"shape": list(value.shape), "data": memoryview(np.ascontiguousarray(value)).cast("B")}
+
+
+def _array_from_json(value: Any, _: Any) -> Any:
+    return None if value is None else np.frombuffer(bytes(value["data"]), np.float64).reshape(value["shape"])
+
+
+def _anchor() -> Any:
+    return ArrayTrait().tag(sync=True, to_json=_array_to_json, from_json=_array_from_json)
+
+
+class SplineCamWidget(anywidget.AnyWidget):
+    """The exact geometry of a CPWL network on the slice through three anchors, live.
+
+    Parameters
+    ----------
+    model : nn.Module or callable of torch operations
+        Takes inputs of shape (batch, *input_shape). Copied when the widget is made, computed as in eval mode in float64, never
+        changed; set `model` again after further training.
+    x1, x2, x3 : (*input_shape,) tensors or arrays
+        The anchors A, B and C, as the model takes them.
+    images : (n, *input_shape) tensor or array, optional
+        Training images for the board.
+    labels : (n,) integers, optional
+        Their classes.
+    class_names : list of str, optional
+        One for each output of the model (two for a model with one output: at most 0, above 0).
+    background : (H, W[, 3 or 4]) array, optional
+        For models of two input numbers: the picture that the board shows.
+    extent : (left, right, bottom, top)
+        Where the edges of `background` lie in input coordinates; the first input number runs to the right, the second
+        upwards.
+    domain : (k, 2) array, optional
+        Convex polygon in slice coordinates to compute; default: a square around the anchors.
+    color_by : {"class", "pattern", "area", "slope", "output"}, optional
+        "output" for models with one or three outputs.
+
+    Attributes
+    ----------
+    partition : Partition or None
+        The exact partition on show, None until the first is done.
+    status : dict
+        What it is doing: state, text, cells, regions, seconds, vertices_evaluated, cells_reused, ...
+    error : str
+        The last error as text, "" if none.
+
+    Raises
+    ------
+    ValueError
+        If an argument is bad; the text names it, says what was expected and what came. A model that is not CPWL does not
+        raise here: the widget shows why, and `error` holds it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> w = SplineCamWidget(torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1)),
+    ...                     [0.0, 0.0], [1.0, 0.0], [0.0, 1.0])
+    >>> w.wait(60).n_cells >= 1
+    True
+    >>> w.close()
+    """
+
+    _esm = _STATIC / "widget.js"
+    _css = _STATIC / "widget.css"
+
+    x1 = _anchor()
+    """Anchor A: (*input_shape,) float64. Settable and observable."""
+    x2 = _anchor()
+    """Anchor B."""
+    x3 = _anchor()
+    """Anchor C."""
+    domain = traitlets.Any(None, allow_none=True).tag(sync=True)
+    """The polygon on show as a list of corners in slice coordinates, None for the default square. Settable."""
+    color_by = traitlets.Enum(COLOR_BY, "class").tag(sync=True)
+    """What the cells' colours mean. Settable."""
+    status = traitlets.Dict(read_only=True).tag(sync=True)
+    error = traitlets.Unicode("", read_only=True).tag(sync=True)
+
+    _request = traitlets.Dict().tag(sync=True, echo_update=False)
+    _figure = traitlets.Unicode().tag(sync=True)
+
+    input_shape: tuple[int, ...] | None = None
+
+    def __init__(
+        self, model: Any, x1: Any, x2: Any, x3: Any, images: Any = None, labels: Any = None, class_names: Any = None,
+        background: Any = None, *, extent: Any = (-1.0, 1.0, -1.0, 1.0), domain: Any = None, color_by: str | None = None,
+    ) -> None:
+        anchors = Slice.through(x1, x2, x3)  # all checks of the anchors, before anything else
+        shape = anchors.input_shape
+        points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
+        board = _checked_board(images, labels, background, extent, shape)
+        self._class_names = _checked_names(class_names)
+        self._class_names_given = self._class_names is not None
+        if not callable(model):
+            raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
+        self._is_regression = isinstance(board, PlaneBoard) and not self._class_names_given
+        layout = layout_of(shape)
+        self._renderer = board.renderer if isinstance(board, ImageBoard) else (
+            None if layout is None else Renderer.of(layout, np.stack(points)))
+        self._scene = Scene(model, points, board, None if domain is None else as_domain(domain))
+        self._worker = Worker("splinecam")
+        self._answers = Worker("splinecam-answers")
+        self._lock = threading.RLock()
+        self._last: dict[str, Message] = {}
+        self._dirty: set[str] = set()
+        self._own: dict[str, Any] = {}
+        self._failure: Exception | None = None
+        self._is_closed = False
+        self.input_shape = shape
+        for name, point in zip(("x1", "x2", "x3"), points):
+            self._own[name] = point
+        default = "output" if self._is_regression else "class"
+        super().__init__(
+            x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), color_by=color_by or default,
+            _figure=figure_json(),
+        )
+        self._set_status("waiting", "")
+        self.observe(self._anchors_set, ["x1", "x2", "x3", "domain"])
+        self.observe(self._colours_set, ["color_by"])
+        self.observe(self._requested, ["_request"])
+        self.on_msg(self._message)
+        self._ask(Wish(), {"sequence": 0, "view_id": None})
+
+    # -- what users call ---------------------------------------------------------------------------------------------
+
+    @property
+    def partition(self) -> Partition | None:
+        """The exact partition on show, None until the first is done."""
+        shown = self._scene.shown
+        return None if shown is None else shown.partition
+
+    @property
+    def plane(self) -> Slice | None:
+        """The slice on show."""
+        partition = self.partition
+        return None if partition is None else partition.plane
+
+    def wait(self, timeout: float | None = None) -> Partition:
+        """Wait until the exact partition of the current state is there, and return it.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer than `timeout` seconds.
+        Exception
+            What went wrong, if the current state cannot be computed.
+        """
+        if not self._worker.wait_idle(timeout):
+            raise TimeoutError(f"no exact partition after {timeout} s; {self.status.get('text', '')}")
+        if self._failure is not None:
+            raise self._failure
+        if self.partition is None:
+            raise RuntimeError("the widget was closed before its first partition")
+        return self.partition
+
+    def close(self) -> None:
+        """End the workers and free everything. The widget cannot be used afterwards."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._worker.close()
+            self._answers.close()
+            self._set_status("closed", "Closed")
+            self._last.clear()
+        super().close()
+
+    # -- what is asked for ---------------------------------------------------------------------------------------------
+
+    @traitlets.validate("domain")
+    def _valid_domain(self, proposal: Any) -> Any:
+        return _corners(proposal["value"])
+
+    def _anchors_set(self, change: Any) -> None:
+        """A trait was set, by the user or by a link (or by this widget itself, which is nothing new)."""
+        if self._own.get(change["name"]) is change["new"]:
+            return
+        with self._lock:
+            self._dirty.add(change["name"])
+        self._ask(Wish(), {"sequence": 0, "view_id": None})
+
+    def _requested(self, change: Any) -> None:
+        """The browser's newest wish."""
+        request = change["new"]
+        if not request:
+            return
+        domain = request["domain"]
+        if isinstance(domain, list):
+            left, right, bottom, top = domain
+            domain = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        wish = Wish(tuple(KEEP if a["kind"] == "keep" else a for a in request["anchors"]), domain, request["plane"])
+        self._ask(wish, {"sequence": request["sequence"], "view_id": request["view_id"]})
+
+    def _ask(self, wish: Wish, asked: dict[str, Any]) -> None:
+        received = time.time()
+        self._worker.submit("show", lambda tick: self._show(wish, asked, received, tick))
+
+    def _colours_set(self, _: Any) -> None:
+        self._worker.submit("colours", lambda tick: self._recolour())
+
+    def _message(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+        """A message from the browser: only queued, so that the next one gets through."""
+        if content.get("kind") == "hello":
+            self._answers.submit(("hello", content["view_id"]), lambda tick: self._greet())
+        elif content.get("kind") == "inspect":
+            self._answers.submit(("inspect", content["view_id"]), lambda tick: self._inspect(content))
+
+    # -- on the workers' threads ---------------------------------------------------------------------------------------
+
+    def _show(self, wish: Wish, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
+        with self._lock:
+            dirty = set(self._dirty)
+        wish = self._with_traits(wish, dirty)
+        started = time.perf_counter()
+        try:
+            if not is_warm():
+                self._set_status("compiling", "Compiling the engine's loops, once per machine")
+                warm_up()
+            self._set_status("computing", "Computing", asked)
+            before = self._scene.shown
+            shown = self._scene.show(wish, tick)
+            self._check_names(shown)
+            engine = time.perf_counter() - started
+            with self._lock:
+                self._dirty -= dirty
+            self._publish(shown, before, asked, {"received": received, "engine": engine}, tick)
+            self._failure = None
+            self._set_error("")
+            self._set_status("exact", _exact_text(shown), asked, shown)
+        except Cancelled:
+            raise
+        except Exception as error:
+            self._failure = error
+            self._set_error(_error_text(error))
+            self._set_status("error", _error_text(error).splitlines()[0], asked)
+            self._send({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
+
+    def _with_traits(self, wish: Wish, dirty: set[str]) -> Wish:
+        """A wish of the browser's over what was set in Python."""
+        anchors = tuple(
+            getattr(self, name) if isinstance(asked, str) and name in dirty else asked
+            for name, asked in zip(("x1", "x2", "x3"), wish.anchors)
+        )
+        domain = wish.domain
+        if isinstance(domain, str) and "domain" in dirty:
+            domain = None if self.domain is None else np.array(self.domain)
+        return Wish(anchors, domain, wish.plane)
+
+    def _publish(
+        self, shown: Shown, before: Shown | None, asked: dict[str, Any], timing: dict[str, float], tick: Callable[[], None]
+    ) -> None:
+        """Send what changed, and set the traits to it."""
+        names = self._class_names
+        anchors = anchors_message(shown, asked, self._renderer, names, not self._is_regression)
+        self._keep("anchors", anchors)
+        started = time.perf_counter()
+        colouring = self._colouring(shown)
+        timing["colours"] = time.perf_counter() - started
+        tick()
+        started = time.perf_counter()
+        picture = picture_message(shown, colouring, asked, self._has_boundary, timing)
+        timing["pack"] = time.perf_counter() - started
+        timing["sent"] = time.time()
+        self._keep("picture", picture)
+        for name, anchor in zip(("x1", "x2", "x3"), shown.anchors):
+            if not np.array_equal(getattr(self, name), anchor.x):
+                self._set_own(name, anchor.x)
+        domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
+        if domain != self.domain:
+            self._set_own("domain", domain)
+
+    def _set_own(self, name: str, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            value = value.copy()
+        self._own[name] = value
+        setattr(self, name, value)
+
+    def _recolour(self) -> None:
+        shown = self._scene.shown
+        if shown is None or self._failure is not None and "picture" not in self._last:
+            return
+        try:
+            content, buffers = colours_message(shown, self._colouring(shown))
+        except Exception as error:
+            self._set_error(_error_text(error))
+            return
+        picture, old = self._last["picture"]
+        points, offsets, piece_colours = buffers[1:]
+        with self._lock:
+            self._last["picture"] = (
+                {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
+        self._set_error("")
+        self._send(content, buffers)
+
+    def _colouring(self, shown: Shown) -> Colouring:
+        k = shown.partition.values.shape[1]
+        if self.color_by == "output" and k not in (1, 3):
+            raise ValueError(f"color_by: expected a model with one or three outputs for 'output', got {k}")
+        names = value_names(k, self._class_names) if k > 1 else (self._class_names or ["≤ 0", "> 0"])
+        return colouring_of(shown.partition, shown.winners, self.color_by, names)
+
+    @property
+    def _has_boundary(self) -> bool:
+        """Several outputs that are no classes have no decision to show."""
+        network = self._scene.network
+        return not self._is_regression or (isinstance(network, Network) and network.n_outputs == 1)
+
+    def _check_names(self, shown: Shown) -> None:
+        expected = max(2, shown.partition.values.shape[1])
+        if self._class_names is not None and len(self._class_names) != expected:
+            raise ValueError(f"class_names: expected {expected} names, one a class, got {len(self._class_names)}")
+
+    def _greet(self) -> None:
+        """A view was rendered: send it all there is. Other views get it again, which does no harm."""
+        if "board" not in self._last:
+            self._last["board"] = board_message(self._scene.board, self._class_names)
+        with self._lock:
+            for kind in ("board", "anchors", "picture"):
+                if kind in self._last:
+                    self._send(*self._last[kind])
+
+    def _inspect(self, content: dict[str, Any]) -> None:
+        shown = self._scene.shown
+        if shown is None:
+            return
+        try:
+            self._send(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
+        except Exception as error:
+            answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
+                      "prediction": "", "values": [], "slope": None, "distance": None, "picture_size": None}
+            self._send({**answer, "error": _error_text(error)}, [])
+
+    # -- to the browser ------------------------------------------------------------------------------------------------
+
+    def _keep(self, kind: str, message: Message) -> None:
+        with self._lock:
+            self._last[kind] = message
+            self._send(*message)
+
+    def _send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        if not self._is_closed:
+            self.send(content, buffers)
+
+    def _set_error(self, text: str) -> None:
+        self.set_trait("error", text)
+
+    def _set_status(self, state: str, text: str, asked: dict[str, Any] | None = None, shown: Shown | None = None) -> None:
+        network = self._scene.network
+        note = "The model is in training mode; it is computed as in eval mode, on a copy." if (
+            network is not None and network.was_training) else ""
+        status = {**self.status, "state": state, "text": text, "note": note, **(asked or {})}
+        if shown is not None:
+            status |= {
+                "cells": shown.partition.n_cells, "regions": shown.partition.n_regions, "seconds": shown.seconds,
+                "vertices_evaluated": shown.work.vertices_evaluated, "cells_reused": shown.work.cells_reused,
+            }
+        self.set_trait("status", status)
+
+
+def _exact_text(shown: Shown) -> str:
+    cells, regions = shown.partition.n_cells, shown.partition.n_regions
+    milliseconds = shown.seconds * 1000
+    time_text = f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{shown.seconds:.1f} s"
+    return (f"{cells:,} cell{'s' if cells != 1 else ''} · {regions:,} linear region{'s' if regions != 1 else ''}"
+            f" · exact · {time_text}")
+
+
+def _error_text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _corners(domain: Any) -> list[list[float]] | None:
+    """A domain as JSON has it; checked."""
+    return None if domain is None else [[float(x), float(y)] for x, y in as_domain(domain)]
+
+
+def _checked_names(class_names: Any) -> list[str] | None:
+    if class_names is None:
+        return None
+    if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
+        raise ValueError(f"class_names: expected a list of names, got {class_names!r}")
+    return [str(name) for name in class_names]
+
+
+def _checked_board(images: Any, labels: Any, background: Any, extent: Any, shape: tuple[int, ...]) -> Any:
+    if images is not None and background is not None:
+        raise ValueError("background: expected either images or a background, got both")
+    if labels is not None and images is None:
+        raise ValueError("labels: expected images to go with them, got none")
+    if images is not None:
+        return image_board(images, labels, shape)
+    return None if background is None else plane_board(background, extent, shape)
