@@ -125,7 +125,8 @@ def image_board(images: Any, labels: Any, input_shape: tuple[int, ...]) -> Image
     if array.ndim == 0 or len(array) < 2:
         raise ValueError(f"images: expected at least 2 images, got {0 if array.ndim == 0 else len(array)}")
     if array.shape[1:] != input_shape:
-        raise ValueError(f"images: expected shape (n, {', '.join(map(str, input_shape))}) as the anchors have, got {array.shape}")
+        expected = ", ".join(map(str, ("n", *input_shape)))
+        raise ValueError(f"images: expected shape ({expected}) as the anchors have, got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("images: expected finite numbers, got NaN or infinity")
     found = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 
-from bokeh.core.property.override import Override
 from bokeh.embed import json_item
 from bokeh.models import Range1d
 from bokeh.models.renderers.renderer import Renderer
@@ -28,8 +27,6 @@ class ConvexCells(Renderer):
     """
 
     __view_module__ = "splinecam_widget"
-
-    level = Override(default="glyph")
 
 
 def slice_figure() -> figure:
@@ -70,7 +67,7 @@ def slice_figure() -> figure:
     plot.axis.major_tick_in = 0
     plot.axis.major_tick_out = 4
     plot.axis.axis_label_standoff = 4
-    plot.renderers.append(ConvexCells(name=CELLS_NAME))
+    plot.renderers.append(ConvexCells(name=CELLS_NAME, level="glyph"))
     return plot
 
 

@@ -86,7 +86,7 @@ class Renderer:
         low, high = pixels.min(axis=(0, 1, 2)), pixels.max(axis=(0, 1, 2))
         return cls(layout, low, np.where(high > low, high, low + 1))
 
-    def bytes(self, x: Float64) -> Bytes:
+    def levels(self, x: Float64) -> Bytes:
         """Inputs (n, *shape) as (n, height, width, channels) of 0 to 255."""
         scaled = (self.layout.pixels(np.asarray(x, dtype=np.float64)) - self.low) / (self.high - self.low)
         out: Bytes = (np.clip(scaled, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -94,7 +94,7 @@ class Renderer:
 
     def png(self, x: Float64) -> bytes:
         """One input (*shape) as a PNG in its own resolution."""
-        return png_of(self.bytes(x[None])[0])
+        return png_of(self.levels(x[None])[0])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class Renderer:
         rows = math.ceil(len(x) / columns)
         sheet = np.zeros((rows * height, columns * width, self.layout.channels), np.uint8)
         for start in range(0, len(x), 1024):
-            block = self.bytes(x[start : start + 1024])
+            block = self.levels(x[start : start + 1024])
             factor_y, factor_x = self.layout.height // height, self.layout.width // width
             if factor_y > 1 or factor_x > 1:
                 block = block[:, : height * factor_y, : width * factor_x]

@@ -63,7 +63,8 @@ def picture_message(
     centre, scale = (low + high) / 2, float((high - low).max()) / 2
 
     def relative(points: Float64) -> bytes:
-        return ((points - centre) / scale).astype("<f4").tobytes()
+        data: bytes = ((points - centre) / scale).astype("<f4").tobytes()
+        return data
 
     to_input = None
     if plane.origin.size == 2:
@@ -143,7 +144,7 @@ def prediction_text(values: Float64, class_names: list[str] | None, is_class: bo
     if not is_class:
         return ", ".join(f"{v:.3g}" for v in values[:4])
     if len(values) == 1:
-        name = value_names(2, class_names)[int(values[0] > 0)] if class_names is not None else ("> 0" if values[0] > 0 else "≤ 0")
+        name = (class_names or ["≤ 0", "> 0"])[int(values[0] > 0)]
         return f"{name} ({values[0]:.3g})"
     shares = np.exp(values - values.max())
     best = int(values.argmax())

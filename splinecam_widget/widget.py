@@ -16,7 +16,15 @@ from ._board import ImageBoard, PlaneBoard, image_board, plane_board
 from ._colours import COLOR_BY, Colouring, colouring_of
 from ._figure import figure_json
 from ._images import Renderer, layout_of
-from ._protocol import Message, anchors_message, board_message, colours_message, inspection_message, picture_message, value_names
+from ._protocol import (
+    Message,
+    anchors_message,
+    board_message,
+    colours_message,
+    inspection_message,
+    picture_message,
+    value_names,
+)
 from ._scene import KEEP, Scene, Shown, Wish
 from ._scheduler import Worker
 from .engine.arrays import Float64, as_numbers
@@ -44,7 +52,7 @@ class ArrayTrait(traitlets.TraitType[Float64, Any]):
 
 
 def _array_to_json(value: Float64 | None, _: Any) -> Any:
-    return None if value is None else {"shape": list(value.shape), "data": memoryview(np.ascontiguousarray(value)).cast("B")}
+    return None if value is None else {"shape": list(value.shape), "data": value.tobytes()}
 
 
 def _array_from_json(value: Any, _: Any) -> Any:
@@ -149,12 +157,10 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._last: dict[str, Message] = {}
         self._dirty: set[str] = set()
-        self._own: dict[str, Any] = {}
+        self._own_thread: int | None = None
         self._failure: Exception | None = None
         self._is_closed = False
         self.input_shape = shape
-        for name, point in zip(("x1", "x2", "x3"), points):
-            self._own[name] = point
         default = "output" if self._is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), color_by=color_by or default,
@@ -217,7 +223,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _anchors_set(self, change: Any) -> None:
         """A trait was set, by the user or by a link (or by this widget itself, which is nothing new)."""
-        if self._own.get(change["name"]) is change["new"]:
+        if self._own_thread == threading.get_ident():
             return
         with self._lock:
             self._dirty.add(change["name"])
@@ -240,14 +246,14 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._worker.submit("show", lambda tick: self._show(wish, asked, received, tick))
 
     def _colours_set(self, _: Any) -> None:
-        self._worker.submit("colours", lambda tick: self._recolour())
+        self._worker.submit("colours", lambda _: self._recolour())
 
-    def _message(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+    def _message(self, _widget: Any, content: dict[str, Any], _buffers: list[Any]) -> None:
         """A message from the browser: only queued, so that the next one gets through."""
         if content.get("kind") == "hello":
-            self._answers.submit(("hello", content["view_id"]), lambda tick: self._greet())
+            self._answers.submit(("hello", content["view_id"]), lambda _: self._greet())
         elif content.get("kind") == "inspect":
-            self._answers.submit(("inspect", content["view_id"]), lambda tick: self._inspect(content))
+            self._answers.submit(("inspect", content["view_id"]), lambda _: self._inspect(content))
 
     # -- on the workers' threads ---------------------------------------------------------------------------------------
 
@@ -261,13 +267,12 @@ class SplineCamWidget(anywidget.AnyWidget):
                 self._set_status("compiling", "Compiling the engine's loops, once per machine")
                 warm_up()
             self._set_status("computing", "Computing", asked)
-            before = self._scene.shown
             shown = self._scene.show(wish, tick)
             self._check_names(shown)
             engine = time.perf_counter() - started
             with self._lock:
                 self._dirty -= dirty
-            self._publish(shown, before, asked, {"received": received, "engine": engine}, tick)
+            self._publish(shown, asked, {"received": received, "engine": engine}, tick)
             self._failure = None
             self._set_error("")
             self._set_status("exact", _exact_text(shown), asked, shown)
@@ -291,7 +296,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         return Wish(anchors, domain, wish.plane)
 
     def _publish(
-        self, shown: Shown, before: Shown | None, asked: dict[str, Any], timing: dict[str, float], tick: Callable[[], None]
+        self, shown: Shown, asked: dict[str, Any], timing: dict[str, float], tick: Callable[[], None]
     ) -> None:
         """Send what changed, and set the traits to it."""
         names = self._class_names
@@ -306,22 +311,20 @@ class SplineCamWidget(anywidget.AnyWidget):
         timing["pack"] = time.perf_counter() - started
         timing["sent"] = time.time()
         self._keep("picture", picture)
-        for name, anchor in zip(("x1", "x2", "x3"), shown.anchors):
-            if not np.array_equal(getattr(self, name), anchor.x):
-                self._set_own(name, anchor.x)
-        domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
-        if domain != self.domain:
-            self._set_own("domain", domain)
-
-    def _set_own(self, name: str, value: Any) -> None:
-        if isinstance(value, np.ndarray):
-            value = value.copy()
-        self._own[name] = value
-        setattr(self, name, value)
+        self._own_thread = threading.get_ident()
+        try:
+            for name, anchor in zip(("x1", "x2", "x3"), shown.anchors):
+                if not np.array_equal(getattr(self, name), anchor.x):
+                    setattr(self, name, anchor.x)
+            domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
+            if domain != self.domain:
+                self.domain = domain
+        finally:
+            self._own_thread = None
 
     def _recolour(self) -> None:
         shown = self._scene.shown
-        if shown is None or self._failure is not None and "picture" not in self._last:
+        if shown is None or "picture" not in self._last:
             return
         try:
             content, buffers = colours_message(shown, self._colouring(shown))

@@ -447,7 +447,6 @@ def split_cells(
                 for k in range(count):
                     stack[place + count + k] = todo[k]
                 # The units that still cross this side; the others' signs are settled and go into its hash.
-                wanted = np.uint64(0)
                 child_hash = frame_hash
                 if side == 0:
                     child_hash ^= unit_key(layer, unit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -105,8 +105,9 @@ def boundary_of(partition: Partition, classes: tuple[int, int] | None, level: fl
     boundary = winners_of(partition, level).boundary
     if classes is None:
         return boundary
-    pair = tuple(classes)
-    if len(pair) != 2 or pair[0] == pair[1] or not all(isinstance(c, (int, np.integer)) and 0 <= c < n_classes for c in pair):
+    pair: tuple[Any, ...] = tuple(classes)
+    are_ids = all(isinstance(c, (int, np.integer)) and 0 <= c < n_classes for c in pair)
+    if len(pair) != 2 or pair[0] == pair[1] or not are_ids:
         raise ValueError(f"classes: expected two different classes from 0 to {n_classes - 1}, got {classes}")
     kept = (boundary.classes == sorted(pair)).all(axis=1)
     return Boundary(boundary.points[kept], boundary.classes[kept], boundary.cells[kept])

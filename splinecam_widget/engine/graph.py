@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -17,7 +19,7 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 
-def component_ids(n_nodes: int, links: NDArray[np.integer]) -> Int64:
+def component_ids(n_nodes: int, links: NDArray[np.integer[Any]]) -> Int64:
     """Connected component of every node, numbered by their first nodes.
 
     Parameters
@@ -37,17 +39,17 @@ def component_ids(n_nodes: int, links: NDArray[np.integer]) -> Int64:
     return order[inverse]
 
 
-def _labels_by_graph_tool(n_nodes: int, links: NDArray[np.integer]) -> NDArray[np.integer]:
+def _labels_by_graph_tool(n_nodes: int, links: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     graph = graph_tool.Graph(directed=False)
     graph.add_vertex(n_nodes)
     graph.add_edge_list(links)
     labels, _ = label_components(graph)
-    found: NDArray[np.integer] = np.array(labels.a)
+    found: NDArray[np.integer[Any]] = np.array(labels.a)
     return found
 
 
-def _labels_by_scipy(n_nodes: int, links: NDArray[np.integer]) -> NDArray[np.integer]:
+def _labels_by_scipy(n_nodes: int, links: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     ones = np.ones(len(links), np.int8)
     matrix = coo_array((ones, (links[:, 0], links[:, 1])), shape=(n_nodes, n_nodes))
-    found: NDArray[np.integer] = connected_components(matrix, directed=False)[1]
+    found: NDArray[np.integer[Any]] = connected_components(matrix, directed=False)[1]
     return found

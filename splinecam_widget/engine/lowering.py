@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 
 from .errors import Offender, UnsupportedModelError, shape_text
-from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Arguments, Kink
+from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Kink
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,8 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
         inputs = {n.name for n in node.all_input_nodes}
         if not inputs & (varying | sizes):
             if node.users:
-                constants[node.name] = _float64(node.target(*_resolved(node.args, constants), **_resolved(node.kwargs, constants)))
+                args, kwargs = _resolved(node.args, constants), _resolved(node.kwargs, constants)
+                constants[node.name] = _float64(node.target(*args, **kwargs))
             continue
         value = node.meta.get("val")
         if isinstance(value, (int, float, bool)):
@@ -339,7 +340,10 @@ def _float64(value: Any) -> Any:
 
 
 def _resolved(arguments: Any, constants: dict[str, Any]) -> Any:
-    return fx.map_arg(arguments, lambda n: constants[n.name] if n.name in constants else Reference(n.name))
+    def value_of(node: fx.Node) -> Any:
+        return constants[node.name] if node.name in constants else Reference(node.name)
+
+    return fx.map_arg(arguments, value_of)
 
 
 def _by_name(node: fx.Node, constants: dict[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def _square(value: Any) -> Any:
 def _fan_in(weight: str, axis_of_outputs: int) -> Callable[[Arguments], int]:
     def terms(arguments: Arguments) -> int:
         tensor = arguments[weight]
-        return max(1, tensor.numel() // max(1, tensor.shape[axis_of_outputs]))
+        return max(1, int(tensor.numel()) // max(1, int(tensor.shape[axis_of_outputs])))
 
     return terms
 
@@ -164,7 +164,8 @@ AFFINE: dict[str, Affine] = {
     "mean": Affine(("self",), coefficients="average", terms=_any_size, refusal=_not_float),
     "sum": _SUM,
     **dict.fromkeys(("add", "sub", "rsub"), Affine(("self", "other"), joint=True, coefficients="sum")),
-    **dict.fromkeys(("mul", "multiply"), Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"))),
+    **dict.fromkeys(("mul", "multiply"),
+                    Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"))),
     **dict.fromkeys(("div", "divide", "true_divide"),
                     Affine(("self",), coefficients="weights", squared=_square_of("other"), refusal=_rounds)),
     **dict.fromkeys(("neg", "negative"), Affine(("self",), coefficients="weights", squared=lambda a: a)),

@@ -165,11 +165,12 @@ class Partition:
         x = torch.from_numpy(self.plane.to_input(self.centroids))
         columns = []
         for direction in torch.from_numpy(self.plane.basis):
-            outputs, slope = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
-            columns.append(slope.numpy())
+            pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
+            columns.append(pair[1].numpy())
+        with torch.no_grad():
+            outputs = evaluate(self.network, x).numpy()
         A = np.stack(columns, axis=-1)
-        b = outputs.detach().numpy() - np.einsum("cki,ci->ck", A, self.centroids)
-        return A, b
+        return A, outputs - np.einsum("cki,ci->ck", A, self.centroids)
 
     @cached_property
     def _buckets(self) -> tuple[float, float, float, float, int, Int64, Int32]:
@@ -209,7 +210,7 @@ class Partition:
         """
         asked = np.asarray(where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
-            if len(asked) and not (0 <= asked.min() and asked.max() < self.n_cells):
+            if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
                 raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {asked.min()} to {asked.max()}")
             asked = self.centroids[asked]
         points, _ = as_numbers(asked, "where")

@@ -40,9 +40,8 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         if _done.is_set():
             return
         report("tracing models (torch.export)")
-        torch_state = torch.random.get_rng_state()
-        net = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3))
-        torch.random.set_rng_state(torch_state)
+        with torch.random.fork_rng(devices=[]):  # the user's random numbers stay as they are
+            net = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3))
         network = lower(net, (2,))
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
         report("subdivision")
