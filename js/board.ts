@@ -208,7 +208,7 @@ export class Board {
     const pixels = this.places.map((place, index) => (place === null ? this.dock(index) : toPixel(this.shown, this.size, place)));
     const isDocked = this.places.map((place) => place === null);
     const texts = this.places.map((place) => (place === null ? "not on the board" : formatPoint(place)));
-    this.handles.update(this.message === null ? [null, null, null] : pixels, texts, isDocked);
+    this.handles.update(this.message === null ? [null, null, null] : pixels, this.size, texts, isDocked);
   }
 
   private hover(event: PointerEvent): void {

@@ -180,7 +180,6 @@ export class ConvexCells extends Renderer {
   static override __module__ = "splinecam_widget";
   static {
     this.prototype.default_view = ConvexCellsView;
-    this.override<Renderer.Props>({ level: "glyph" });
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bounds, clamped, fitted, fromPixel, polygonArea, toPixel, transformed, zoomed, type Point, type Rect } from "./geometry.ts";
+import { bounds, clamped, clippedTo, fitted, fromPixel, polygonArea, toPixel, transformed, zoomed, type Point, type Rect } from "./geometry.ts";
 
 const RECT: Rect = [-2, 4, 1, 3];
 const SIZE = { width: 300, height: 100 };
@@ -43,4 +43,13 @@ test("clamping and area", () => {
   near(clamped([9, 0], RECT), [4, 1]);
   assert.equal(polygonArea([[0, 0], [2, 0], [2, 3], [0, 3]]), 6);
   assert.equal(polygonArea([[0, 3], [2, 3], [2, 0], [0, 0]]), 6);
+});
+
+test("clipping keeps what is inside", () => {
+  const box: Rect = [0, 2, 0, 2];
+  const area = (corners: readonly Point[]): number => polygonArea(clippedTo(box, corners));
+  assert.equal(area([[0.5, 0.5], [1, 0.5], [1, 1]]), 0.125);
+  assert.equal(area([[-9, -9], [9, -9], [9, 9], [-9, 9]]), 4);
+  assert.equal(area([[1, 1], [1e9, 1], [1e9, 1e9], [1, 1e9]]), 1);
+  assert.deepEqual(clippedTo(box, [[3, 3], [4, 3], [4, 4]]), []);
 });

@@ -88,3 +88,23 @@ export function polygonArea(corners: readonly Point[]): number {
   });
   return Math.abs(twice) / 2;
 }
+
+/** The part of a convex polygon inside a rectangle (Sutherland and Hodgman, 1974); empty when they do not meet. */
+export function clippedTo([left, right, bottom, top]: Rect, corners: readonly Point[]): Point[] {
+  const sides: ((point: Point) => number)[] = [([x]) => x - left, ([x]) => right - x, ([, y]) => y - bottom, ([, y]) => top - y];
+  return sides.reduce<Point[]>((polygon, inside) => {
+    const kept: Point[] = [];
+    polygon.forEach((to, i) => {
+      const from = polygon[(i + polygon.length - 1) % polygon.length];
+      const [a, b] = [inside(from), inside(to)];
+      if ((a < 0 && b > 0) || (a > 0 && b < 0)) {
+        const t = a / (a - b);
+        kept.push([from[0] + t * (to[0] - from[0]), from[1] + t * (to[1] - from[1])]);
+      }
+      if (b >= 0) {
+        kept.push(to);
+      }
+    });
+    return kept;
+  }, [...corners]);
+}

@@ -7,7 +7,8 @@
 
 import { ANCHORS, anchorMark } from "./anchors.ts";
 import { element, svgElement } from "./dom.ts";
-import type { Point } from "./geometry.ts";
+import { clamped, contains, type Point, type Size } from "./geometry.ts";
+import { Outline } from "./outline.ts";
 
 export type DragPhase = "start" | "move" | "end";
 
@@ -25,17 +26,19 @@ const ARROWS: Readonly<Record<string, Point>> = {
   ArrowDown: [0, -1],
 };
 
+/** How far inside the frame's edge a handle waits whose place is outside, in pixels. */
+const INSET = 16;
+
 export class Handles {
   readonly el = element("div", { class: "sc-handles" });
   private readonly handles: HTMLDivElement[];
-  private readonly outlines: SVGPolygonElement[];
+  private readonly triangle = new Outline("sc-triangle");
   private dragged: { readonly index: number; readonly offset: Point } | null = null;
 
   /** `place` completes the labels: "on the board", "in the slice". */
   constructor(place: string, private readonly events: HandleEvents, private readonly signal: AbortSignal) {
-    this.outlines = ["sc-triangle-halo", "sc-triangle"].map((name) => svgElement("polygon", { class: name, points: "" }));
     this.handles = ANCHORS.map(({ letter, shape }, index) => this.handle(index, `Anchor ${letter} ${place}`, letter, shape));
-    this.el.append(svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.outlines), ...this.handles);
+    this.el.append(svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.triangle.els), ...this.handles);
   }
 
   /** The handle in the hand, or null. */
@@ -43,20 +46,24 @@ export class Handles {
     return this.dragged?.index ?? null;
   }
 
-  /** Shows the handles at pixels (null hides one) with a text of each place for screen readers. */
-  update(pixels: readonly (Point | null)[], texts: readonly string[], isDocked: readonly boolean[] = []): void {
+  /**
+   * Shows the handles at pixels of a frame of `size` (null hides one), with a text of each place for screen readers. A handle
+   * whose place is outside waits at the frame's edge, from where it can be fetched; so do those that are docked.
+   */
+  update(pixels: readonly (Point | null)[], size: Size, texts: readonly string[], isDocked: readonly boolean[] = []): void {
     pixels.forEach((pixel, index) => {
       const handle = this.handles[index];
       handle.hidden = pixel === null;
-      handle.classList.toggle("sc-docked", isDocked[index] ?? false);
       handle.setAttribute("aria-valuetext", texts[index] ?? "");
       if (pixel !== null) {
-        handle.style.transform = `translate(${pixel[0].toFixed(2)}px, ${pixel[1].toFixed(2)}px)`;
+        const isOutside = !contains([-1, size.width + 1, -1, size.height + 1], pixel);
+        const [x, y] = isOutside ? clamped(pixel, [INSET, size.width - INSET, INSET, size.height - INSET]) : pixel;
+        handle.classList.toggle("sc-docked", isOutside || (isDocked[index] ?? false));
+        handle.style.transform = `translate(${x.toFixed(2)}px, ${y.toFixed(2)}px)`;
       }
     });
-    const isWhole = pixels.length === 3 && pixels.every((pixel, index) => pixel !== null && !(isDocked[index] ?? false));
-    const points = isWhole ? pixels.map((pixel) => `${pixel![0].toFixed(2)},${pixel![1].toFixed(2)}`).join(" ") : "";
-    this.outlines.forEach((outline) => outline.setAttribute("points", points));
+    const isWhole = pixels.every((pixel, index) => pixel !== null && !(isDocked[index] ?? false));
+    this.triangle.update(isWhole ? (pixels as readonly Point[]) : [], size);
   }
 
   setEnabled(isEnabled: boolean): void {

@@ -28,6 +28,7 @@ export interface Frame {
 
 /** Pixels by which room for tick labels grows. */
 const LABEL_STEP = 16;
+const ROOMY_FACTOR = 2;
 const MIN_SIDE = 120;
 
 export interface PlotEvents {
@@ -47,6 +48,9 @@ export class SlicePlot {
   private cellsView: ConvexCellsView | null = null;
   private frame: Frame = { left: 0, top: 0, width: 0, height: 0 };
   private width = 0;
+  private labelRoom = 0;
+  /** A view wider than this needs no room for long labels. */
+  private roomySpan = Infinity;
   private isDestroyed = false;
 
   /** Reads the figure's JSON text. `start` builds the views once `el` is in the page. */
@@ -87,6 +91,11 @@ export class SlicePlot {
 
   set view([left, right, bottom, top]: Rect) {
     const { x_range, y_range } = this.plot as unknown as Ranged;
+    if (right - left > this.roomySpan) {
+      this.labelRoom = 0;
+      this.roomySpan = Infinity;
+      this.resize(this.width);
+    }
     x_range.setv({ start: left, end: right });
     y_range.setv({ start: bottom, end: top });
   }
@@ -104,10 +113,7 @@ export class SlicePlot {
   resize(width: number): void {
     this.width = width;
     const { min_border_left, min_border_right } = this.plot;
-    // Long tick labels push the frame; in steps, so that it does not tremble with every label.
-    const pushed = Math.max(0, this.frame.left - (min_border_left ?? 0));
-    const left = (min_border_left ?? 0) + LABEL_STEP * Math.ceil(pushed / LABEL_STEP);
-    const side = Math.max(MIN_SIDE, Math.floor(width - left - (min_border_right ?? 0)));
+    const side = Math.max(MIN_SIDE, Math.floor(width - (min_border_left ?? 0) - this.labelRoom - (min_border_right ?? 0)));
     if (side !== this.plot.frame_width) {
       this.plot.setv({ frame_width: side, frame_height: side });
     }
@@ -144,10 +150,22 @@ export class SlicePlot {
     const { frame } = this;
     if (left !== frame.left || top !== frame.top || width !== frame.width || height !== frame.height) {
       this.frame = { left, top, width, height };
-      this.resize(this.width);
+      this.makeRoom(left);
       this.events.onLayout(this.frame);
     }
   };
+
+  /** Long tick labels push the frame to the right. Room for them only grows: fewer ticks fit a smaller frame, and labels
+   * that then are shorter would ask for the larger frame again. A zoom out begins anew. */
+  private makeRoom(frameLeft: number): void {
+    const pushed = frameLeft - (this.plot.min_border_left ?? 0);
+    if (pushed > this.labelRoom) {
+      this.labelRoom = LABEL_STEP * Math.ceil(pushed / LABEL_STEP);
+      const [left, right] = this.view;
+      this.roomySpan = ROOMY_FACTOR * (right - left);
+      this.resize(this.width);
+    }
+  }
 
   private removeViews(): void {
     this.plotView?.repainted.disconnect(this.noticeLayout);

@@ -8,6 +8,7 @@ import { Camera } from "./camera.ts";
 import { element, svgElement } from "./dom.ts";
 import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
 import { Handles, type DragPhase } from "./handles.ts";
+import { Outline } from "./outline.ts";
 import { SlicePlot, type Frame } from "./plot.ts";
 import type { ColoursMessage, PictureMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
@@ -38,7 +39,7 @@ export class SlicePanel {
     "aria-label": "Slice plot",
     "aria-roledescription": "plot",
   });
-  private readonly highlights = ["sc-hovered-halo", "sc-hovered"].map((name) => svgElement("polygon", { class: name, points: "" }));
+  private readonly highlight = new Outline("sc-hovered");
   private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
   private readonly handles: Handles;
   private readonly camera: Camera;
@@ -60,7 +61,7 @@ export class SlicePanel {
       },
       signal,
     );
-    const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.highlights);
+    const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.highlight.els);
     this.overlay.append(svg, this.handles.el, this.hint);
     this.el.append(this.plot.el, this.overlay);
     this.camera = new Camera(
@@ -208,23 +209,23 @@ export class SlicePanel {
 
   private outlineHovered(): void {
     const { picture, hoveredCell } = this;
-    const points: string[] = [];
+    const corners: Point[] = [];
     if (picture !== null && hoveredCell >= 0) {
       const { vertices, cellOffsets, cellVertices, centre, scale } = picture;
       for (let corner = cellOffsets[hoveredCell]; corner < cellOffsets[hoveredCell + 1]; corner++) {
         const v = 2 * cellVertices[corner];
         const u: Point = [centre[0] + scale * vertices[v], centre[1] + scale * vertices[v + 1]];
-        points.push(toPixel(this.view, this.size, u).map((value) => value.toFixed(2)).join(","));
+        corners.push(toPixel(this.view, this.size, u));
       }
     }
-    this.highlights.forEach((polygon) => polygon.setAttribute("points", points.join(" ")));
+    this.highlight.update(corners, this.size);
     this.overlay.dataset["cell"] = String(hoveredCell);
   }
 
   private updateOverlay(): void {
     this.overlay.dataset["view"] = JSON.stringify(this.view);
     const pixels = this.anchors.map((u) => toPixel(this.view, this.size, u));
-    this.handles.update(pixels, this.anchors.map(formatPoint));
+    this.handles.update(pixels, this.size, this.anchors.map(formatPoint));
     this.outlineHovered();
   }
 

@@ -2,7 +2,7 @@
  * The entry point, and the only file that knows anywidget.
  *
  * For tests: the root is `.splinecam-widget` (`data-view-id`, `data-board` = images | plane | empty, `data-theme`); it sends
- * `splinecam:painted` after each paint of cells. `js/README.md` lists the labels.
+ * `splinecam:painted` after the first paint of each picture. `js/README.md` lists the labels.
  */
 
 import type { AnyWidget } from "@anywidget/types";

@@ -152,7 +152,7 @@ def rows_on_edges(rows, ends, t, out):
 
 @njit(cache=True, nogil=True)
 def rows_on_chords(rows, ends, weights, out):
-    """out[i] = p + weights[i, 2] (q - p), with p and q on the edges ends[i, 0:2] and ends[i, 2:4], at weights[i, 0] and [i, 1]."""
+    """out[i] = p + weights[i, 2] (q - p), with p and q on the edges ends[i, :2] and ends[i, 2:], at weights[i, :2]."""
     for i in range(len(ends)):
         a, b, c, d = ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3]
         s, t, r = weights[i, 0], weights[i, 1], weights[i, 2]
