@@ -282,7 +282,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._failure = error
             self._set_error(_error_text(error))
             self._set_status("error", _error_text(error).splitlines()[0], asked)
-            self._send({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
+            self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
 
     def _with_traits(self, wish: Wish, dirty: set[str]) -> Wish:
         """A wish of the browser's over what was set in Python."""
@@ -337,7 +337,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._last["picture"] = (
                 {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
         self._set_error("")
-        self._send(content, buffers)
+        self._tell(content, buffers)
 
     def _colouring(self, shown: Shown) -> Colouring:
         k = shown.partition.values.shape[1]
@@ -364,27 +364,27 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             for kind in ("board", "anchors", "picture"):
                 if kind in self._last:
-                    self._send(*self._last[kind])
+                    self._tell(*self._last[kind])
 
     def _inspect(self, content: dict[str, Any]) -> None:
         shown = self._scene.shown
         if shown is None:
             return
         try:
-            self._send(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
+            self._tell(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
         except Exception as error:
             answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
                       "prediction": "", "values": [], "slope": None, "distance": None, "picture_size": None}
-            self._send({**answer, "error": _error_text(error)}, [])
+            self._tell({**answer, "error": _error_text(error)}, [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------
 
     def _keep(self, kind: str, message: Message) -> None:
         with self._lock:
             self._last[kind] = message
-            self._send(*message)
+            self._tell(*message)
 
-    def _send(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+    def _tell(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         if not self._is_closed:
             self.send(content, buffers)
 
