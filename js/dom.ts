@@ -44,3 +44,18 @@ export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   }
   return context;
 }
+
+/** Waits until `el` is laid out in the page; notebooks call `render` with elements that are not in it yet. */
+export function laidOut(el: HTMLElement, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    // The first report comes when the element has a size, at once if it has one already.
+    const sizes = new ResizeObserver(() => {
+      if (el.isConnected && el.clientWidth > 0) {
+        sizes.disconnect();
+        resolve();
+      }
+    });
+    sizes.observe(el);
+    signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
+  });
+}

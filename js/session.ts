@@ -5,7 +5,7 @@
  */
 
 import { Board } from "./board.ts";
-import { element } from "./dom.ts";
+import { element, laidOut } from "./dom.ts";
 import type { Point } from "./geometry.ts";
 import type { DragPhase } from "./handles.ts";
 import { Inspections } from "./inspections.ts";
@@ -94,8 +94,9 @@ export class Session {
     this.compose();
   }
 
-  /** Begins to listen and to show; `el` must be in the page. */
-  start(): void {
+  /** Begins to listen and to show, once `el` is laid out in the page. */
+  async start(): Promise<void> {
+    await laidOut(this.el, this.signal);
     this.listen("change:_figure", () => this.buildSlice());
     this.listen("change:status", () => this.updateStatus());
     this.listen("change:error", () => this.updateError());

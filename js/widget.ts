@@ -27,7 +27,7 @@ function render({ model, el, signal }: RenderProps): () => void {
   };
   signal?.addEventListener("abort", stop, { once: true });
   el.append(session.el);
-  session.start();
+  void session.start();
   return stop;
 }
 
