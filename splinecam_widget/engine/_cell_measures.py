@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+UNIT_ROUNDOFF = 2.0**-53
+
 
 @njit(cache=True, nogil=True)
 def areas_and_centroids(points, offsets, vertices):
@@ -162,7 +164,11 @@ def bucket_cells(points, offsets, vertices, left, bottom, width, height, n):
 
 @njit(cache=True, nogil=True)
 def locate_points(u, points, offsets, vertices, left, bottom, width, height, n, starts, ids):
-    """The cell of each point (n, 2); on an edge, the lowest id; -1 outside."""
+    """The cell of each point (n, 2); on an edge, the lowest id; -1 outside.
+
+    On an edge, rounding can put a point outside both cells: it then belongs to the one it is least outside of, if by no more
+    than the rounding of a distance.
+    """
     out = np.full(len(u), -1, np.int64)
     for i in range(len(u)):
         x, y = u[i, 0], u[i, 1]
@@ -170,18 +176,24 @@ def locate_points(u, points, offsets, vertices, left, bottom, width, height, n, 
         if not (gx >= 0 and gx <= n and gy >= 0 and gy <= n):
             continue
         box = min(int(gx), n - 1) * n + min(int(gy), n - 1)
+        # Four roundings of the products over the side's length, one of each coordinate of the point.
+        best = -4 * UNIT_ROUNDOFF * (abs(x) + abs(y) + width + height)
         for at in range(starts[box], starts[box + 1]):
             c = ids[at]
-            inside = True
+            depth = np.inf
             for k in range(offsets[c], offsets[c + 1]):
                 v = vertices[k]
                 w = vertices[k + 1] if k + 1 < offsets[c + 1] else vertices[offsets[c]]
-                cross = ((points[w, 0] - points[v, 0]) * (y - points[v, 1])
-                         - (points[w, 1] - points[v, 1]) * (x - points[v, 0]))
+                ex, ey = points[w, 0] - points[v, 0], points[w, 1] - points[v, 1]
+                cross = ex * (y - points[v, 1]) - ey * (x - points[v, 0])
                 if cross < 0:
-                    inside = False
-                    break
-            if inside:
+                    depth = min(depth, cross / np.hypot(ex, ey))
+                    if depth < best:
+                        break
+            if depth == np.inf:
                 out[i] = c
                 break
+            if depth > best:
+                best = depth
+                out[i] = c
     return out

@@ -33,7 +33,7 @@ def as_numbers(value: Any, name: str) -> tuple[Float64, float]:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":
-            return _finite(np.array(value.double().numpy(), dtype=np.float64), name), 2.0**-9
+            return _finite(np.array(value.double().numpy(), dtype=np.float64), name), 2.0**-8
         value = value.resolve_conj().resolve_neg().numpy()
     try:
         array = np.asarray(value)

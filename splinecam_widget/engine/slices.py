@@ -69,8 +69,7 @@ class Slice:
         for point, name in zip(points[1:], ("x2", "x3")):
             if point.shape != points[0].shape:
                 raise ValueError(f"{name}: expected the shape of x1, {points[0].shape}, got {point.shape}")
-        if points[0].size < 2:
-            raise ValueError(f"x1: expected at least two input dimensions, got shape {points[0].shape}")
+        _check_dimensions(points[0], "x1")
         basis = _basis_through(points, max(roundoffs))
         origin = points[0]
         if origin.size == 2:
@@ -94,6 +93,7 @@ class Slice:
         (a, _), (b, _) = as_numbers(x1, "x1"), as_numbers(x2, "x2")
         if a.shape != b.shape:
             raise ValueError(f"x2: expected the shape of x1, {a.shape}, got {b.shape}")
+        _check_dimensions(a, "x1")
         length = float(np.linalg.norm(b - a))
         if length == 0:
             raise ValueError("x2: expected an anchor different from x1, got the same point")
@@ -118,6 +118,7 @@ class Slice:
             If `x` is not made of finite real numbers, or `radius` is not positive.
         """
         centre, _ = as_numbers(x, "x")
+        _check_dimensions(centre, "x")
         if not (np.isfinite(radius) and radius > 0):
             raise ValueError(f"radius: expected a positive number, got {radius}")
         columns = np.random.default_rng(seed).standard_normal((centre.size, 2))
@@ -186,6 +187,11 @@ class Slice:
             raise ValueError(f"anchors: expected shape (3, 2), got {coordinates.shape}")
         _basis_through(tuple(coordinates), roundoff)
         return replace(self, anchors=coordinates)
+
+
+def _check_dimensions(point: Float64, name: str) -> None:
+    if point.size < 2:
+        raise ValueError(f"{name}: expected at least two input dimensions, got shape {point.shape}")
 
 
 def _basis_through(points: tuple[Float64, ...], roundoff: float) -> Float64:
@@ -259,7 +265,9 @@ def as_domain(domain: Any) -> Float64:
         raise ValueError("domain: expected a convex polygon with its corners in order, got a non-convex one")
     winding = float(np.abs(np.angle(_complex(following) / _complex(edges))).sum()) if (edges != 0).any(1).all() else np.inf
     if winding > 3 * np.pi:  # a convex polygon turns by 2 pi in all, a self-crossing star by 4 pi or more
-        raise ValueError("domain: expected a convex polygon without crossing or repeated corners")
+        raise ValueError(
+            f"domain: expected a convex polygon without crossing or repeated corners, got {polygon.tolist()}"
+        )
     return polygon
 
 
