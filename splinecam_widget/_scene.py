@@ -5,6 +5,8 @@ Used by one thread at a time. A wish that cannot be fulfilled raises and changes
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +16,10 @@ import numpy as np
 import torch
 
 from ._board import ImageBoard, Place, PlaneBoard
-from .engine.arrays import Float64
+from .engine.arrays import Float64, as_numbers
 from .engine.boundary import Winners, winners_of
 from .engine.compute import Work
+from .engine.errors import Cancelled
 from .engine.evaluation import evaluate
 from .engine.explorer import Explorer
 from .engine.lowering import Network, lower
@@ -25,6 +28,9 @@ from .engine.rounding import UNIT_ROUNDOFF
 from .engine.slices import Slice, rectangle, square_around
 
 KEEP: Literal["keep"] = "keep"
+
+_TRACING = threading.Lock()
+"""torch.export patches torch while it traces, so two traces at a time break each other."""
 
 ON_PLANE_ROUNDINGS = 16.0
 """An anchor lies in the plane when it is no farther from it than the rounding of a point made from slice coordinates: two
@@ -92,6 +98,7 @@ class Scene:
     Parameters
     ----------
     model : nn.Module or callable
+        A module is copied here and now: it may be trained further at once.
     anchors : three (*input_shape,) float64 arrays
     board : ImageBoard, PlaneBoard or None
     domain : (k, 2) float64 or None
@@ -100,14 +107,21 @@ class Scene:
     def __init__(self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any) -> None:
         self.board = board
         self.shown: Shown | None = None
-        self._model = model
+        self._model = _copied(model)
         self._explorer: Explorer | None = None
         self._first = Wish(tuple(anchors), domain)
+        self._input_shape = anchors[0].shape
+        self._is_closed = False
 
     @property
     def network(self) -> Network | None:
         """The lowered network, None before the first wish."""
         return None if self._explorer is None else self._explorer.network
+
+    def close(self) -> None:
+        """Let go of everything; what is being computed is dropped when it is done."""
+        self._is_closed = True
+        self.shown = self._explorer = self._model = self.board = None
 
     def show(self, wish: Wish, tick: Callable[[], None]) -> Shown:
         """Fulfil a wish.
@@ -125,11 +139,13 @@ class Scene:
             wish = _over(self._first, wish)
         anchors = tuple(self._resolved(i, asked, wish, before) for i, asked in enumerate(wish.anchors))
         plane, number, is_default = self._plane(anchors, wish, before)
-        if self._explorer is None:
-            self._explorer = Explorer(lower(self._model, plane.input_shape), plane)
-            self._model = None  # the network is a copy; the user's model is not held
+        explorer = self._explorer
+        if explorer is None:
+            with _TRACING:
+                explorer = Explorer(lower(self._model, plane.input_shape), plane)
+            self._explorer, self._model = explorer, None
             started = time.perf_counter()
-        partition = self._explorer.show(plane, tick)
+        partition = explorer.show(plane, tick)
         if before is not None and partition.planar is before.partition.planar:
             winners = before.winners
         else:
@@ -137,10 +153,14 @@ class Scene:
             tick()
             winners = winners_of(partition)
         with torch.no_grad():
-            outputs = evaluate(self._explorer.network, torch.from_numpy(np.stack([a.x for a in anchors]))).numpy()
-        self.shown = Shown(anchors, outputs, partition, winners, number, is_default, self._explorer.work,
-                           time.perf_counter() - started)
-        return self.shown
+            outputs = evaluate(explorer.network, torch.from_numpy(np.stack([a.x for a in anchors]))).numpy()
+        shown = Shown(anchors, outputs, partition, winners, number, is_default, explorer.work,
+                      time.perf_counter() - started)
+        self.shown = shown
+        if self._is_closed:
+            self.close()
+            raise Cancelled
+        return shown
 
     def _resolved(self, i: int, asked: Any, wish: Wish, before: Shown | None) -> Anchor:
         """The anchor that an entry of a wish stands for."""
@@ -151,7 +171,7 @@ class Scene:
             if kind == "slice":
                 if wish.plane != before.plane_number:
                     return before.anchors[i]  # the plane has changed since; these coordinates mean nothing now
-                return self._named(before.partition.plane.to_input(np.array(asked["u"], dtype=np.float64)), "in the slice")
+                return self._named(before.partition.plane.to_input(_pair(asked, "u")), "in the slice")
             if kind == "keep":
                 return before.anchors[i]
         if kind == "image" and isinstance(self.board, ImageBoard):
@@ -162,12 +182,15 @@ class Scene:
         if kind == "blend" and isinstance(self.board, ImageBoard):
             used = [(int(k), float(w)) for k, w in zip(asked["indices"], asked["weights"]) if w > 0]
             indices, weights = [k for k, _ in used], np.array([w for _, w in used])
+            n = len(self.board.images)
+            if not used or not np.isfinite(weights).all() or min(indices) < 0 or max(indices) >= n:
+                raise ValueError(f"blend: expected images from 0 to {n - 1} with weights of a positive sum, got {asked!r}")
             places = self.board.positions[indices]
             x, y = (weights[:, None] * places).sum(axis=0) / weights.sum()
             name = self.board.name_of(indices[0]) if len(used) == 1 else "blend of images " + ", ".join(map(str, indices))
             return Anchor(self.board.blend(indices, weights / weights.sum()), name, (float(x), float(y)))
-        if kind == "point":
-            return self._named(np.array(asked["x"], dtype=np.float64))
+        if kind == "point" and np.prod(self._input_shape) == 2:
+            return self._named(_pair(asked, "x").reshape(self._input_shape))
         raise ValueError(f"anchors: expected keep, image, blend, slice or point, got {asked!r}")
 
     def _named(self, x: Float64, name: str = "given") -> Anchor:
@@ -210,6 +233,26 @@ class Scene:
             if _covers(picture, coordinates):
                 return picture
         return square_around(coordinates)
+
+
+def _copied(model: Any) -> Any:
+    """A copy of a module, or of the module that a bound method belongs to; other callables as they are."""
+    owner = getattr(model, "__self__", None)
+    try:
+        if isinstance(model, torch.nn.Module):
+            return copy.deepcopy(model)
+        if isinstance(owner, torch.nn.Module):
+            return getattr(copy.deepcopy(owner), model.__name__)
+    except Exception:  # said when it is lowered, which copies too
+        return model
+    return model
+
+
+def _pair(asked: dict[str, Any], name: str) -> Float64:
+    numbers, _ = as_numbers(asked.get(name), name)
+    if numbers.shape != (2,):
+        raise ValueError(f"{name}: expected two numbers, got shape {numbers.shape}")
+    return numbers
 
 
 def _over(first: Wish, wish: Wish) -> Wish:

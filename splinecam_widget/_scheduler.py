@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -87,7 +88,10 @@ class Worker:
                 context.run(job, tick)
             except Cancelled:
                 pass
+            except Exception:  # told as any thread's would be; the next job must not wait for ever
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
             finally:
+                del job, context, tick  # they hold whoever asked; an idle thread must not
                 with self._condition:
                     self._running = None
                     self._condition.notify_all()

@@ -31,10 +31,34 @@ from .engine.arrays import Float64, as_numbers
 from .engine.errors import Cancelled
 from .engine.lowering import Network
 from .engine.partition import Partition
-from .engine.slices import Slice, as_domain
+from .engine.slices import Slice, as_domain, rectangle
 from .engine.warmup import is_warm, warm_up
 
+ANCHORS = ("x1", "x2", "x3")
+
 _STATIC = pathlib.Path(__file__).parent / "static"
+
+
+class Input(np.ndarray[Any, np.dtype[np.float64]]):
+    """An anchor as a trait holds it: an array, but two of them are equal or not as a whole.
+
+    Traits and links compare old and new with ``==`` and ``!=`` and take the answer as a truth value.
+    """
+
+    is_whole = False
+    """Slices and results of arithmetic compare entry by entry, as any array."""
+
+    def __eq__(self, other: object) -> Any:
+        if self.is_whole and getattr(other, "is_whole", False):
+            return bool(np.array_equal(self, other))  # type: ignore[arg-type]
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> Any:
+        if self.is_whole and getattr(other, "is_whole", False):
+            return not self == other
+        return super().__ne__(other)
+
+    __hash__ = None
 
 
 class ArrayTrait(traitlets.TraitType[Float64, Any]):
@@ -47,8 +71,31 @@ class ArrayTrait(traitlets.TraitType[Float64, Any]):
         expected = obj.input_shape
         if expected is not None and array.shape != expected:
             raise ValueError(f"{self.name}: expected shape {expected}, got {array.shape}")
-        array.flags.writeable = False
-        return array
+        whole = array.view(Input)
+        whole.is_whole = True
+        whole.flags.writeable = False
+        return whole
+
+
+class DomainTrait(traitlets.TraitType[Any, Any]):
+    """A convex polygon as a list of corners, or None; any array of shape (k, 2) may be set."""
+
+    info_text = "the corners of a convex polygon"
+
+    def validate(self, _: Any, value: Any) -> list[list[float]] | None:
+        return _corners(value)
+
+
+class ColouringTrait(traitlets.TraitType[str, str]):
+    """One of the names in `COLOR_BY`, and one that suits the model."""
+
+    info_text = "the name of a colouring"
+
+    def validate(self, obj: Any, value: Any) -> str:
+        if value not in COLOR_BY:
+            raise ValueError(f"color_by: expected one of {', '.join(COLOR_BY)}, got {value!r}")
+        obj.check_colouring(value)
+        return str(value)
 
 
 def _array_to_json(value: Float64 | None, _: Any) -> Any:
@@ -123,9 +170,9 @@ class SplineCamWidget(anywidget.AnyWidget):
     """Anchor B."""
     x3 = _anchor()
     """Anchor C."""
-    domain = traitlets.Any(None, allow_none=True).tag(sync=True)
+    domain = DomainTrait(None, allow_none=True).tag(sync=True)
     """The polygon on show as a list of corners in slice coordinates, None for the default square. Settable."""
-    color_by = traitlets.Enum(COLOR_BY, "class").tag(sync=True)
+    color_by = ColouringTrait("class").tag(sync=True)
     """What the cells' colours mean. Settable."""
     status = traitlets.Dict(read_only=True).tag(sync=True)
     error = traitlets.Unicode("", read_only=True).tag(sync=True)
@@ -134,6 +181,7 @@ class SplineCamWidget(anywidget.AnyWidget):
     _figure = traitlets.Unicode().tag(sync=True)
 
     input_shape: tuple[int, ...] | None = None
+    _is_closed = True  # until it is made: one that could not be made has nothing to close
 
     def __init__(
         self, model: Any, x1: Any, x2: Any, x3: Any, images: Any = None, labels: Any = None, class_names: Any = None,
@@ -144,10 +192,12 @@ class SplineCamWidget(anywidget.AnyWidget):
         points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
         board = _checked_board(images, labels, background, extent, shape)
         self._class_names = _checked_names(class_names)
+        _check_labels(board, self._class_names)
         self._class_names_given = self._class_names is not None
         if not callable(model):
             raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
-        self._is_regression = isinstance(board, PlaneBoard) and not self._class_names_given
+        self._may_be_regression = isinstance(board, PlaneBoard) and not self._class_names_given
+        self._has_default_colours = color_by is None
         layout = layout_of(shape)
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
@@ -156,12 +206,12 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._answers = Worker("splinecam-answers")
         self._lock = threading.RLock()
         self._last: dict[str, Message] = {}
-        self._dirty: set[str] = set()
-        self._own_thread: int | None = None
+        self._dirty: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
         self._failure: Exception | None = None
-        self._is_closed = False
         self.input_shape = shape
-        default = "output" if self._is_regression else "class"
+        self._is_closed = False
+        default = "output" if self._may_be_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), color_by=color_by or default,
             _figure=figure_json(),
@@ -202,7 +252,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         if self._failure is not None:
             raise self._failure
         if self.partition is None:
-            raise RuntimeError("the widget was closed before its first partition")
+            raise RuntimeError("the widget is closed")
         return self.partition
 
     def close(self) -> None:
@@ -211,22 +261,31 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._is_closed = True
             self._worker.close()
             self._answers.close()
-            self._set_status("closed", "Closed")
-            self._last.clear()
+            with self._lock:
+                self._last.clear()
+            self._scene.close()
+            self._failure = None
+            self.set_trait("status", {**self.status, "state": "closed", "text": "Closed"})
         super().close()
 
     # -- what is asked for ---------------------------------------------------------------------------------------------
 
-    @traitlets.validate("domain")
-    def _valid_domain(self, proposal: Any) -> Any:
-        return _corners(proposal["value"])
+    def check_colouring(self, color_by: str) -> None:
+        """Raise ValueError if the model, as far as it is known, has no such colouring."""
+        network = None if self._is_closed else self._scene.network
+        if color_by == "output" and network is not None and network.n_outputs not in (1, 3):
+            raise ValueError(
+                f"color_by: expected a model with one or three outputs for 'output', got {network.n_outputs}")
 
     def _anchors_set(self, change: Any) -> None:
         """A trait was set, by the user or by a link (or by this widget itself, which is nothing new)."""
-        if self._own_thread == threading.get_ident():
-            return
+        name, value = change["name"], change["new"]
         with self._lock:
-            self._dirty.add(change["name"])
+            # Another thread's hold_trait_notifications may deliver this widget's own change late and elsewhere.
+            if name in self._own and _is_same(self._own[name], value):
+                del self._own[name]
+                return
+            self._dirty[name] = value
         self._ask(Wish(), {"sequence": 0, "view_id": None})
 
     def _requested(self, change: Any) -> None:
@@ -234,16 +293,25 @@ class SplineCamWidget(anywidget.AnyWidget):
         request = change["new"]
         if not request:
             return
-        domain = request["domain"]
-        if isinstance(domain, list):
-            left, right, bottom, top = domain
-            domain = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
-        wish = Wish(tuple(KEEP if a["kind"] == "keep" else a for a in request["anchors"]), domain, request["plane"])
-        self._ask(wish, {"sequence": request["sequence"], "view_id": request["view_id"]})
+        asked = {"sequence": request.get("sequence", 0), "view_id": request.get("view_id")}
+        try:
+            wish = _wish_of(request)
+        except (KeyError, TypeError, ValueError) as error:
+            refused = ValueError(f"request: expected one as in docs/protocol.md, got {request!r} ({error})")
+            self._worker.submit(("show", asked["view_id"]), lambda _: self._refuse(refused, asked))
+            return
+        with self._lock:  # what the browser asks for is newer than what was set
+            for name, anchor in zip(ANCHORS, wish.anchors):
+                if not isinstance(anchor, str):
+                    self._dirty.pop(name, None)
+            if not isinstance(wish.domain, str):
+                self._dirty.pop("domain", None)
+        self._ask(wish, asked)
 
     def _ask(self, wish: Wish, asked: dict[str, Any]) -> None:
+        """Queue a wish. Each view waits for answers to its own requests, so none replaces another's, nor does Python."""
         received = time.time()
-        self._worker.submit("show", lambda tick: self._show(wish, asked, received, tick))
+        self._worker.submit(("show", asked["view_id"]), lambda tick: self._show(wish, asked, received, tick))
 
     def _colours_set(self, _: Any) -> None:
         self._worker.submit("colours", lambda _: self._recolour())
@@ -259,8 +327,8 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _show(self, wish: Wish, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
         with self._lock:
-            dirty = set(self._dirty)
-        wish = self._with_traits(wish, dirty)
+            dirty = dict(self._dirty)
+        wish = _with_traits(wish, dirty)
         started = time.perf_counter()
         try:
             if not is_warm():
@@ -269,9 +337,10 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._set_status("computing", "Computing", asked)
             shown = self._scene.show(wish, tick)
             self._check_names(shown)
+            self._check_colours()
             engine = time.perf_counter() - started
             with self._lock:
-                self._dirty -= dirty
+                self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
             self._publish(shown, asked, {"received": received, "engine": engine}, tick)
             self._failure = None
             self._set_error("")
@@ -279,21 +348,14 @@ class SplineCamWidget(anywidget.AnyWidget):
         except Cancelled:
             raise
         except Exception as error:
-            self._failure = error
-            self._set_error(_error_text(error))
-            self._set_status("error", _error_text(error).splitlines()[0], asked)
-            self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
+            if not self._is_closed:
+                self._refuse(error, asked)
 
-    def _with_traits(self, wish: Wish, dirty: set[str]) -> Wish:
-        """A wish of the browser's over what was set in Python."""
-        anchors = tuple(
-            getattr(self, name) if isinstance(asked, str) and name in dirty else asked
-            for name, asked in zip(("x1", "x2", "x3"), wish.anchors)
-        )
-        domain = wish.domain
-        if isinstance(domain, str) and "domain" in dirty:
-            domain = None if self.domain is None else np.array(self.domain)
-        return Wish(anchors, domain, wish.plane)
+    def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
+        self._failure = error
+        self._set_error(_error_text(error))
+        self._set_status("error", _error_text(error).splitlines()[0], asked)
+        self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
 
     def _publish(
         self, shown: Shown, asked: dict[str, Any], timing: dict[str, float], tick: Callable[[], None]
@@ -311,16 +373,13 @@ class SplineCamWidget(anywidget.AnyWidget):
         timing["pack"] = time.perf_counter() - started
         timing["sent"] = time.time()
         self._keep("picture", picture)
-        self._own_thread = threading.get_ident()
-        try:
-            for name, anchor in zip(("x1", "x2", "x3"), shown.anchors):
-                if not np.array_equal(getattr(self, name), anchor.x):
-                    setattr(self, name, anchor.x)
-            domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
-            if domain != self.domain:
-                self.domain = domain
-        finally:
-            self._own_thread = None
+        domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
+        for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
+            with self._lock:
+                if name in self._dirty or _is_same(getattr(self, name), value):
+                    continue
+                self._own[name] = value
+            setattr(self, name, value)
 
     def _recolour(self) -> None:
         shown = self._scene.shown
@@ -341,16 +400,25 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _colouring(self, shown: Shown) -> Colouring:
         k = shown.partition.values.shape[1]
-        if self.color_by == "output" and k not in (1, 3):
-            raise ValueError(f"color_by: expected a model with one or three outputs for 'output', got {k}")
         names = value_names(k, self._class_names) if k > 1 else (self._class_names or ["≤ 0", "> 0"])
         return colouring_of(shown.partition, shown.winners, self.color_by, names)
+
+    @property
+    def _is_regression(self) -> bool:
+        """Whether the outputs are the picture's grey or RGB values, and not scores of classes."""
+        network = self._scene.network
+        return self._may_be_regression and network is not None and network.n_outputs in (1, 3)
 
     @property
     def _has_boundary(self) -> bool:
         """Several outputs that are no classes have no decision to show."""
         network = self._scene.network
         return not self._is_regression or (isinstance(network, Network) and network.n_outputs == 1)
+
+    def _check_colours(self) -> None:
+        if self._has_default_colours and self.color_by == "output" and not self._is_regression:
+            self.color_by = "class"
+        self.check_colouring(self.color_by)
 
     def _check_names(self, shown: Shown) -> None:
         expected = max(2, shown.partition.values.shape[1])
@@ -392,6 +460,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self.set_trait("error", text)
 
     def _set_status(self, state: str, text: str, asked: dict[str, Any] | None = None, shown: Shown | None = None) -> None:
+        if self._is_closed:
+            return
         network = self._scene.network
         note = "The model is in training mode; it is computed as in eval mode, on a copy." if (
             network is not None and network.was_training) else ""
@@ -402,6 +472,30 @@ class SplineCamWidget(anywidget.AnyWidget):
                 "vertices_evaluated": shown.work.vertices_evaluated, "cells_reused": shown.work.cells_reused,
             }
         self.set_trait("status", status)
+
+
+def _wish_of(request: dict[str, Any]) -> Wish:
+    """The browser's request, as docs/protocol.md has it."""
+    domain = request["domain"]
+    if isinstance(domain, list):
+        left, right, bottom, top = (float(v) for v in domain)
+        domain = rectangle(left, right, bottom, top)
+    elif domain not in (None, KEEP):
+        raise ValueError(f"domain: expected keep, null or four numbers, got {domain!r}")
+    first, second, third = (KEEP if a["kind"] == KEEP else a for a in request["anchors"])
+    return Wish((first, second, third), domain, int(request["plane"]))
+
+
+def _with_traits(wish: Wish, dirty: dict[str, Any]) -> Wish:
+    """A wish of the browser's under what was set in Python since."""
+    anchors = tuple(dirty.get(name, asked) for name, asked in zip(ANCHORS, wish.anchors))
+    if "domain" not in dirty:
+        return Wish(anchors, wish.domain, wish.plane)
+    return Wish(anchors, None if dirty["domain"] is None else np.array(dirty["domain"]), wish.plane)
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    return (first is None) == (second is None) and (first is None or np.array_equal(first, second))
 
 
 def _exact_text(shown: Shown) -> str:
@@ -427,6 +521,14 @@ def _checked_names(class_names: Any) -> list[str] | None:
     if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
         raise ValueError(f"class_names: expected a list of names, got {class_names!r}")
     return [str(name) for name in class_names]
+
+
+def _check_labels(board: Any, class_names: list[str] | None) -> None:
+    labels = board.labels if isinstance(board, ImageBoard) else None
+    if labels is not None and class_names is not None and labels.max() >= len(class_names):
+        raise ValueError(
+            f"labels: expected numbers from 0 to {len(class_names) - 1}, one for each of the {len(class_names)} "
+            f"class_names, got {labels.max()}")
 
 
 def _checked_board(images: Any, labels: Any, background: Any, extent: Any, shape: tuple[int, ...]) -> Any:
