@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._embedding import grid_positions
-from ._images import Renderer, background_png, layout_of
+from ._images import Renderer, array_of, background_png, layout_of
 from .engine.arrays import Float64, as_numbers
 
 Place = tuple[float, float]
@@ -117,9 +117,7 @@ def image_board(images: Any, labels: Any, input_shape: tuple[int, ...]) -> Image
         If there are fewer than two images, they have another shape than the anchors or are not finite numbers, or the labels
         do not match them.
     """
-    if hasattr(images, "detach"):
-        images = images.detach().cpu().numpy()
-    array = np.asarray(images)
+    array = array_of(images, "images")
     if array.dtype.kind not in "fiu":
         raise ValueError(f"images: expected real numbers, got dtype {array.dtype}")
     if array.ndim == 0 or len(array) < 2:

@@ -122,6 +122,27 @@ class Renderer:
         return png_of(sheet)
 
 
+def array_of(value: Any, name: str) -> NDArray[Any]:
+    """A user's tensor, array or list of either as an array of its own dtype (float32 for bfloat16, which numpy lacks).
+
+    Raises
+    ------
+    ValueError
+        If it is no array at all.
+    """
+    if hasattr(value, "detach"):
+        tensor = value.detach().cpu()
+        tensor = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+        array: NDArray[Any] = tensor.resolve_conj().resolve_neg().numpy()
+        return array
+    try:
+        if isinstance(value, (list, tuple)):
+            value = [array_of(entry, name) if hasattr(entry, "detach") else entry for entry in value]
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: expected an array of real numbers, got {type(value).__name__} ({error})") from None
+
+
 def png_of(pixels: Bytes) -> bytes:
     """An (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) array as PNG."""
     image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
@@ -138,9 +159,7 @@ def background_png(background: Any) -> bytes:
     ValueError
         If it is no picture.
     """
-    if hasattr(background, "detach"):
-        background = background.detach().cpu().numpy()
-    array = np.asarray(background)
+    array = array_of(background, "background")
     if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
         array = array.transpose(1, 2, 0)
     if array.dtype.kind not in "fiub" or array.size == 0 or not (
