@@ -54,13 +54,17 @@ class ImageBoard:
 
     @cached_property
     def _ids(self) -> dict[bytes, int]:
-        return {np.ascontiguousarray(image).tobytes(): i for i, image in reversed(list(enumerate(self.images)))}
+        # Adding zero makes -0 to 0: equal images have equal bytes.
+        zero = self.images.dtype.type(0)
+        return {(image + zero).tobytes(): i for i, image in reversed(list(enumerate(self.images)))}
 
     def id_of(self, x: Float64) -> int | None:
         """The training image that an input is, or None."""
         if x.shape != self.images.shape[1:]:
             return None
-        found = self._ids.get(x.astype(self.images.dtype).tobytes())
+        with np.errstate(invalid="ignore", over="ignore"):  # out of the dtype's range: no image, as the last line finds
+            rounded = x.astype(self.images.dtype)
+        found = self._ids.get((rounded + self.images.dtype.type(0)).tobytes())
         return found if found is not None and np.array_equal(self.images[found], x) else None
 
     def image(self, index: int) -> Float64:

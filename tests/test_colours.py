@@ -1,0 +1,169 @@
+"""Colours mean what the legend says, and the same thing in every slice."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from splinecam_widget import Partition, Slice, compute_partition
+from splinecam_widget._colours import CLASS_COLOURS, COLOR_BY, class_palette, colouring_of, hex_of, words_of
+from splinecam_widget.engine.boundary import winners_of
+
+ANCHORS = np.random.default_rng(5).standard_normal((4, 6))
+
+
+def net(n_outputs: int, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(6, 10), nn.ReLU(), nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, n_outputs)
+        ).double().eval()
+
+
+@pytest.fixture(scope="module")
+def partition() -> Partition:
+    return compute_partition(net(3), Slice.through(*ANCHORS[:3]))
+
+
+def names(n: int) -> list[str]:
+    return [f"class {k}" for k in range(n)]
+
+
+def rgba(words: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Words as the browser reads them: four bytes, red first."""
+    return words.astype("<u4").view(np.uint8).reshape(len(words), 4)
+
+
+class TestWords:
+    def test_red_is_the_lowest_byte(self) -> None:
+        word = words_of(np.array([[0x12, 0x34, 0x56]], np.uint8))
+        assert rgba(word).tolist() == [[0x12, 0x34, 0x56, 0xFF]]
+        assert hex_of(word[0]) == "#123456"
+
+    @pytest.mark.parametrize("n", [0, 1, 2, 10, 11, 100])
+    def test_palette(self, n: int) -> None:
+        palette = class_palette(n)
+        assert palette.shape == (n,)
+        assert [hex_of(word) for word in palette[:10]] == list(CLASS_COLOURS[:n])
+        assert len(set(palette.tolist())) == n
+        np.testing.assert_array_equal(class_palette(n + 5)[:n], palette)  # a class keeps its colour when others come
+
+
+class TestClass:
+    def test_cells_have_the_colour_of_the_class_that_wins(self, partition: Partition) -> None:
+        winners = winners_of(partition)
+        colouring = colouring_of(partition, winners, "class", names(3))
+        entries = {entry["name"]: entry["colour"] for entry in colouring.legend["entries"]}
+        x = torch.from_numpy(partition.plane.to_input(partition.centroids))
+        predicted = net(3)(x).argmax(dim=1).numpy()
+        whole = np.setdiff1d(np.arange(partition.n_cells), winners.piece_cells)  # the boundary misses these cells
+        assert len(whole) > 0
+        shown = [hex_of(word) for word in colouring.cells[whole]]
+        assert shown == [entries[f"class {k}"] for k in predicted[whole]]
+
+    def test_pieces_have_the_colour_of_their_class(self, partition: Partition) -> None:
+        winners = winners_of(partition)
+        colouring = colouring_of(partition, winners, "class", names(3))
+        assert len(colouring.pieces) == len(winners.piece_classes) > 0
+        offsets = winners.piece_offsets
+        middles = np.stack([winners.piece_points[a:b].mean(axis=0) for a, b in itertools.pairwise(offsets)])
+        predicted = net(3)(torch.from_numpy(partition.plane.to_input(middles))).argmax(dim=1).numpy()
+        np.testing.assert_array_equal(colouring.pieces, class_palette(3)[predicted])
+
+    def test_one_output_has_two_classes(self) -> None:
+        found = compute_partition(net(1), Slice.through(*ANCHORS[:3]))
+        colouring = colouring_of(found, winners_of(found), "class", ["no", "yes"])
+        assert [entry["name"] for entry in colouring.legend["entries"]] == ["no", "yes"]
+        assert set(colouring.cells.tolist()) <= set(class_palette(2).tolist())
+
+    def test_legend_of_many_classes_names_those_on_show(self) -> None:
+        found = compute_partition(net(30), Slice.through(*ANCHORS[:3]))
+        winners = winners_of(found)
+        legend = colouring_of(found, winners, "class", names(30)).legend
+        assert [entry["name"] for entry in legend["entries"]] == [f"class {k}" for k in np.unique(winners.cells)]
+
+
+class TestPattern:
+    def test_the_same_pattern_has_the_same_colour_in_every_slice(self) -> None:
+        colour_of: dict[bytes, int] = {}
+        n_seen_again = 0
+        for ids in ([0, 1, 2], [0, 1, 3], [2, 0, 1], [3, 2, 0]):
+            found = compute_partition(net(3), Slice.through(*ANCHORS[ids]))
+            patterns = np.concatenate(found.patterns(np.arange(found.n_cells)), axis=1)
+            colours = colouring_of(found, winners_of(found), "pattern", names(3)).cells
+            for pattern, colour in zip(patterns, colours.tolist()):
+                n_seen_again += pattern.tobytes() in colour_of
+                assert colour_of.setdefault(pattern.tobytes(), colour) == colour
+        assert n_seen_again > 20
+        # 256 colours: some of about a hundred patterns share one, as birthdays do, but most do not.
+        assert len(set(colour_of.values())) > len(colour_of) / 2
+
+    def test_nothing_is_painted_over_the_cells(self, partition: Partition) -> None:
+        colouring = colouring_of(partition, winners_of(partition), "pattern", names(3))
+        assert len(colouring.pieces) == 0
+        assert colouring.legend["kind"] == "none"
+
+
+class TestScale:
+    @pytest.mark.parametrize("color_by", ["area", "slope"])
+    def test_brighter_is_more(self, partition: Partition, color_by: str) -> None:
+        values = partition.areas if color_by == "area" else partition.slope_norms
+        colouring = colouring_of(partition, winners_of(partition), color_by, names(3))
+        # Viridis: green rises from end to end.
+        green = rgba(colouring.cells)[np.argsort(values), 1].astype(int)
+        assert (np.diff(green) >= 0).all()
+        assert green[-1] > green[0]
+
+    @pytest.mark.parametrize("color_by", ["area", "slope"])
+    def test_legend_spans_all_but_the_outliers(self, partition: Partition, color_by: str) -> None:
+        values = partition.areas if color_by == "area" else partition.slope_norms
+        legend = colouring_of(partition, winners_of(partition), color_by, names(3)).legend
+        assert legend["kind"] == "scale"
+        assert legend["log"] == (color_by == "area")
+        assert values.min() <= legend["low"] < legend["high"] <= values.max()
+        assert all(len(colour) == 7 for colour in legend["palette"])
+
+    def test_one_cell(self) -> None:
+        found = compute_partition(nn.Linear(6, 3).double().eval(), Slice.through(*ANCHORS[:3]))
+        for color_by in ("area", "slope"):
+            colouring = colouring_of(found, winners_of(found), color_by, names(3))
+            assert len(colouring.cells) == 1
+            assert colouring.legend["low"] < colouring.legend["high"]
+
+    def test_slope_is_the_largest_stretch(self) -> None:
+        A = torch.tensor([[3.0, 0.0], [0.0, 4.0]], dtype=torch.float64)
+        found = compute_partition(lambda x: x @ A.T, Slice.from_basis([0.0, 0.0], np.eye(2)))
+        legend = colouring_of(found, winners_of(found), "slope", names(2)).legend
+        assert legend["low"] < 4 < legend["high"]
+        assert legend["low"] + legend["high"] == pytest.approx(8)
+
+
+class TestOutput:
+    def test_rgb_and_grey_are_the_outputs_in_the_middle(self) -> None:
+        A, b = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).double(), torch.tensor([0.0, 0, 2])
+        square = Slice.from_basis([0.0, 0.0], np.eye(2), [[0, 0], [1, 0], [1, 1], [0, 1]])
+        found = compute_partition(lambda x: x @ A + b, square)
+        assert found.n_cells == 1
+        colouring = colouring_of(found, winners_of(found), "output", names(3))
+        assert rgba(colouring.cells).tolist() == [[128, 128, 255, 255]]
+        found = compute_partition(lambda x: x[:, :1].relu() * 0.4, square)
+        assert rgba(colouring_of(found, winners_of(found), "output", names(2)).cells).tolist() == [[51, 51, 51, 255]]
+
+
+@pytest.mark.parametrize("color_by", COLOR_BY)
+def test_every_colouring_has_one_opaque_colour_a_cell(partition: Partition, color_by: str) -> None:
+    colouring = colouring_of(partition, winners_of(partition), color_by, names(3))
+    assert colouring.cells.shape == (partition.n_cells,)
+    assert colouring.cells.dtype == np.uint32
+    assert (rgba(colouring.cells)[:, 3] == 255).all()
+    assert colouring.legend["kind"] in ("classes", "scale", "none")
+
+
+def test_unknown(partition: Partition) -> None:
+    with pytest.raises(ValueError, match="color_by: expected one of class, pattern, area, slope, output, got 'height'"):
+        colouring_of(partition, winners_of(partition), "height", names(3))
