@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ million cells: 1e8 roundings of 1.1e-16, added up in the worst way, are 1.1e-8; 
 CORNER_ROUNDINGS = 64.0
 """A vertex interpolates twice on old vertices, which themselves did so a layer before: a few roundings of the largest
 coordinate a layer, and the cross product of two differences adds four."""
+
+CONDITION = 2.0**20
+"""How much larger an error of a vertex may be than that of the unit: one over the sine of the angle at which lines meet. Those
+of random small nets meet at angles above 1e-6, but for one pair in a million."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,7 @@ def assert_same_cells(partition: Partition, cells: Sequence[ExactCell]) -> None:
     extent = float(np.abs(partition.vertices).max())
     for i, cell in zip(found, cells):
         # A corner off by some roundings of the largest coordinate moves the area by at most that times the perimeter.
-        slack = CORNER_ROUNDINGS * len(cell.corners) * UNIT_ROUNDOFF * extent * 8 * extent * _conditioning(partition)
+        slack = CORNER_ROUNDINGS * len(cell.corners) * UNIT_ROUNDOFF * extent * 8 * extent * CONDITION
         assert abs(partition.areas[i] - float(cell.area)) <= slack
     patterns = partition.patterns(middles)
     for row, cell in enumerate(cells):
@@ -208,14 +213,6 @@ def assert_same_cells(partition: Partition, cells: Sequence[ExactCell]) -> None:
     ids = {int(c): i for i, c in enumerate(found)}
     neighbours = {tuple(sorted((ids[int(a)], ids[int(b)]))) for a, b in inner}
     assert neighbours == exact_neighbours(cells)
-
-
-def _conditioning(partition: Partition) -> float:
-    """How much a rounding error of a unit can move its line: errors grow by about the condition of a crossing, 2^20 here.
-
-    Nearly parallel lines of random small nets meet at angles above 1e-6, but for one pair in a million.
-    """
-    return 2.0**20
 
 
 def loops_of(partition: Partition) -> list[np.ndarray[Any, np.dtype[np.int32]]]:
@@ -352,7 +349,7 @@ def mlp(*widths: int, seed: int = 0, slope: float = 0.0, bias: bool = True) -> n
     """A fully connected net in float64 with torch's default init: float32 numbers, converted, as in golden counts."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths[:-2], widths[1:-1]):
+    for fan_in, fan_out in pairwise(widths[:-1]):
         layers += [nn.Linear(fan_in, fan_out, bias=bias), nn.LeakyReLU(slope) if slope else nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias)).double().eval()
 

@@ -261,7 +261,7 @@ class TestDomains:
 
     @pytest.mark.parametrize("domain", [np.zeros(4), np.zeros((2, 2)), np.zeros((4, 3)), np.zeros((2, 2, 2)), np.empty((0, 2))])
     def test_other_shapes_are_refused(self, domain: Any) -> None:
-        with pytest.raises(ValueError, match=r"^domain: expected the corners of a convex polygon, shape \(k, 2\) with k >= 3, got"):
+        with pytest.raises(ValueError, match=r"^domain: expected the corners of a convex polygon, shape \(k, 2\) .*, got"):
             as_domain(domain)
 
     @pytest.mark.parametrize("domain", [
@@ -276,7 +276,7 @@ class TestDomains:
         [[0, 0], [2, 0], [1, 0.5], [2, 2], [0, 2]],
     ])
     def test_a_dent_is_refused(self, domain: Any) -> None:
-        with pytest.raises(ValueError, match=r"^domain: expected a convex polygon with its corners in order, got a non-convex one"):
+        with pytest.raises(ValueError, match=r"^domain: expected a convex polygon .* in order, got a non-convex one"):
             as_domain(domain)
 
     def test_a_star_is_refused(self) -> None:

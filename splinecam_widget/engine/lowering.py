@@ -275,6 +275,7 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
     nodes = list(program.graph.nodes)
     result = _only_output(nodes, program)
     head = _head(result)
+    used = _ancestors(result)
     for node in nodes:
         if node.op == "placeholder":
             if node.name in targets:
@@ -284,8 +285,8 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
                 varying.add(node.name)
                 batch = _shape(node)[0]
             continue
-        if node.op != "call_function" or node is head:
-            continue
+        if node.op != "call_function" or node not in used or node is head:
+            continue  # nothing comes of it, such as a check of a tensor's type, which the float64 copy does not have
         inputs = {n.name for n in node.all_input_nodes}
         if not inputs & (varying | sizes):
             if node.users:
@@ -319,6 +320,18 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
     reading.output_name = output.name
     reading.output_shape = tuple(int(s) for s in _shape(output)[1:])
     return reading
+
+
+def _ancestors(result: Any) -> set[fx.Node]:
+    """A node and all that it is computed from."""
+    found: set[fx.Node] = set()
+    waiting = [result] if isinstance(result, fx.Node) else []
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found
 
 
 def _only_output(nodes: list[fx.Node], program: torch.export.ExportedProgram) -> Any:

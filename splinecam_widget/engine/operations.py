@@ -132,6 +132,8 @@ def _any_size(_: Arguments) -> int:
 _SELECTION = Affine(("self",))
 _CONVOLUTION = Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0))
 _AVERAGE = Affine(("self",), coefficients="average", terms=_window)
+# Constants as large as the batch: the part of an affine operation that is added, with nothing multiplied.
+_FILLED = Affine(("self",), coefficients="weights", squared=_square_of("fill_value"), refusal=_not_float)
 _SUM = Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_not_float)
 
 AFFINE: dict[str, Affine] = {
@@ -139,7 +141,7 @@ AFFINE: dict[str, Affine] = {
         ("view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "permute", "transpose", "t", "movedim",
          "squeeze", "unsqueeze", "slice", "select", "narrow", "clone", "contiguous", "alias", "detach", "expand",
          "expand_as", "lift_fresh_copy", "identity", "detach_", "view_as", "swapaxes", "mT", "numpy_T", "split", "chunk",
-         "split_with_sizes", "unbind", "unsafe_split", "unsafe_chunk"),
+         "split_with_sizes", "unbind", "repeat", "unsafe_split", "unsafe_chunk"),
         _SELECTION,
     ),
     **dict.fromkeys(("_to_copy", "to", "type_as"), Affine(("self",), refusal=_not_float)),
@@ -148,6 +150,10 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("native_dropout",), Affine(("input",), refusal=_training("train"))),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), Affine(("tensors",), joint=True)),
     **dict.fromkeys(("constant_pad_nd", "pad"), Affine(("self",))),
+    "fill": Affine(("self",), coefficients="weights", squared=lambda a: a),
+    **dict.fromkeys(("slice_scatter", "select_scatter", "copy"), Affine(("self", "src"), joint=True)),
+    **dict.fromkeys(("ones_like", "zeros_like", "full_like"), _FILLED),
+    **dict.fromkeys(("ones", "zeros", "full", "new_ones", "new_zeros", "new_full"), _FILLED),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _CONVOLUTION),
     "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0)),
     "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),

@@ -71,10 +71,12 @@ def step_bound(step: Step, bounds: Mapping[str, Bound | list[Bound] | int]) -> B
     if rule.coefficients == "sum":
         return _sum_bound(step, bounds)
     arguments = dict(step.arguments) if rule.squared is None else rule.squared(dict(step.arguments))
-    with_constants = {k: _squared_constants(v) if k in ("tensors", "value") else v for k, v in arguments.items()}
+    beside = ("value", *(rule.varying if rule.coefficients == "selection" else ()))
+    with_constants = {k: _squared_constants(v) if k in beside else v for k, v in arguments.items()}
+    without_constants = {k: _zeroed_constants(v) if k in beside else v for k, v in arguments.items()}
     squares = step.call(**_filled(with_constants, bounds, "square"))
-    variances = step.call(**_filled(_without_constants(arguments), bounds, "variance"))
-    at_zeros = step.call(**_filled(_without_constants(arguments), bounds, "zero"))
+    variances = step.call(**_filled(without_constants, bounds, "variance"))
+    at_zeros = step.call(**_filled(without_constants, bounds, "zero"))
     if isinstance(squares, (list, tuple)):
         return [_linear_bound(step, rule, *parts) for parts in zip(squares, variances, at_zeros)]
     return _linear_bound(step, rule, squares, variances, at_zeros)
@@ -128,17 +130,14 @@ def _filled(arguments: dict[str, Any], bounds: Mapping[str, Bound | list[Bound] 
 
 
 def _squared_constants(value: Any) -> Any:
-    """Constants that stand beside varying tensors (in a concatenation, as padding), squared."""
+    """Constants that stand beside varying tensors or in their place (in a concatenation, as padding), squared."""
     if isinstance(value, (list, tuple)):
         return [_squared_constants(v) for v in value]
-    return value * value if isinstance(value, (torch.Tensor, float)) else value
+    return value * value if isinstance(value, (torch.Tensor, float, int)) else value
 
 
-def _without_constants(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Constants beside varying tensors carry no rounding error."""
-    out = dict(arguments)
-    if isinstance(out.get("tensors"), (list, tuple)):
-        out["tensors"] = [v * 0 if isinstance(v, torch.Tensor) else v for v in out["tensors"]]
-    if isinstance(out.get("value"), float):
-        out["value"] = 0.0
-    return out
+def _zeroed_constants(value: Any) -> Any:
+    """The same constants as zeros: they carry no rounding error."""
+    if isinstance(value, (list, tuple)):
+        return [_zeroed_constants(v) for v in value]
+    return value * 0 if isinstance(value, (torch.Tensor, float, int)) else value
