@@ -14,7 +14,7 @@ export class Inspector {
   private readonly empty = element("p", { class: "sc-inspector-empty" }, "Point at the slice to see what the model does there.");
   private readonly picture = new BlobImage({ class: "sc-inspector-picture" });
   private readonly title = element("div", { class: "sc-inspector-title" });
-  private readonly facts = element("dl", { class: "sc-facts" });
+  private readonly facts = element("div", { class: "sc-facts" });
   private readonly bars = element("div", { class: "sc-bars" });
   private readonly body = element("div", { class: "sc-inspector-body" });
   private answer: InspectionMessage | null = null;
@@ -42,9 +42,14 @@ export class Inspector {
     const isSmall = answer.picture_size !== null && answer.picture_size[0] <= MAX_PIXELATED;
     this.picture.update(answer.picture_size === null ? null : answer.picture, "Input under the pointer");
     this.picture.el.classList.toggle("sc-pixelated", isSmall);
-    this.bars.replaceChildren(...bars(answer.values));
+    this.bars.replaceChildren(...bars(answer.values, answer.is_class));
     this.el.classList.toggle("sc-pending", answer.cell !== Number(this.el.dataset["cell"]));
     this.write(Number(this.el.dataset["cell"]), u);
+  }
+
+  /** Another picture is on show: what was said of a cell's number is about another cell. */
+  expire(): void {
+    this.answer = null;
   }
 
   clear(): void {
@@ -72,13 +77,13 @@ export class Inspector {
     if (answer?.distance !== null && answer?.distance !== undefined) {
       facts.push(["to boundary", formatNumber(answer.distance)]);
     }
-    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [element("span", { class: "sc-fact-name" }, name), element("span", {}, value)]));
   }
 }
 
-/** One row per value, with a bar from zero; the largest is marked. */
-function bars(values: InspectionMessage["values"]): HTMLElement[] {
-  const shown = [...values].sort((a, b) => b.value - a.value).slice(0, MAX_BARS);
+/** One row per value, with a bar from zero; of classes the largest come first and the winner is marked. */
+function bars(values: InspectionMessage["values"], areClasses: boolean): HTMLElement[] {
+  const shown = (areClasses ? [...values].sort((a, b) => b.value - a.value) : values).slice(0, MAX_BARS);
   const low = Math.min(0, ...shown.map(({ value }) => value));
   const high = Math.max(0, ...shown.map(({ value }) => value));
   const span = high - low || 1;
@@ -88,7 +93,7 @@ function bars(values: InspectionMessage["values"]): HTMLElement[] {
     bar.style.width = `${(Math.abs(value) / span) * 100}%`;
     return element(
       "div",
-      { class: rank === 0 && shown.length > 1 ? "sc-bar-row sc-largest" : "sc-bar-row" },
+      { class: areClasses && rank === 0 && shown.length > 1 ? "sc-bar-row sc-largest" : "sc-bar-row" },
       element("span", { class: "sc-bar-name", title: name }, name),
       element("span", { class: "sc-bar-track" }, bar),
       element("span", { class: "sc-bar-value" }, formatNumber(value)),

@@ -107,6 +107,7 @@ export interface InspectionMessage {
   readonly cell: number | null;
   readonly area: number | null;
   readonly prediction: string;
+  readonly is_class: boolean;
   readonly values: readonly { readonly name: string; readonly value: number }[];
   readonly slope: number | null;
   readonly distance: number | null;

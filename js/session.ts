@@ -220,6 +220,7 @@ export class Session {
     this.errors.update("request", "", "");
     this.legend.update(picture.legend);
     this.board.setPicture(picture);
+    this.inspector.expire();
     if (this.slice !== null) {
       // Ranges under the hand, or asked for and not yet answered, belong to the user; but not across planes.
       if (isNewPlane || !(this.slice.isHeld || this.wishes.holdsRange)) {
@@ -301,6 +302,7 @@ export class Session {
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
+    this.slice?.setRefusal(view.state === "error" ? view.text : "");
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

@@ -41,6 +41,8 @@ export class SlicePanel {
   });
   private readonly highlight = new Outline("sc-hovered");
   private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
+  /** The error panel, which says it in full, may be out of sight. */
+  private readonly refusal = element("div", { class: "sc-refusal", "aria-hidden": "true" });
   private readonly handles: Handles;
   private readonly camera: Camera;
   private readonly plot: SlicePlot;
@@ -48,11 +50,13 @@ export class SlicePanel {
   private picture: PictureMessage | null = null;
   private anchors: readonly Point[] = [];
   private hoveredCell = -1;
+  /** Where the pointer rests on the frame, in pixels. */
+  private pointer: Point | null = null;
   private size: Size = { width: 1, height: 1 };
   private hintTimer = 0;
 
   constructor(figure: string, private readonly events: SliceEvents, signal: AbortSignal) {
-    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: events.onPainted, onError: events.onError });
+    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: (painted, ms) => this.painted(painted, ms), onError: events.onError });
     this.handles = new Handles(
       "in the slice",
       {
@@ -62,7 +66,7 @@ export class SlicePanel {
       signal,
     );
     const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.highlight.els);
-    this.overlay.append(svg, this.handles.el, this.hint);
+    this.overlay.append(svg, this.handles.el, this.refusal, this.hint);
     this.el.append(this.plot.el, this.overlay);
     this.camera = new Camera(
       this.overlay,
@@ -79,7 +83,7 @@ export class SlicePanel {
       signal,
     );
     this.overlay.addEventListener("pointermove", (event) => this.hover(event), { signal });
-    this.overlay.addEventListener("pointerleave", () => this.unhover(), { signal });
+    this.overlay.addEventListener("pointerleave", () => this.leave(), { signal });
     this.overlay.addEventListener("pointerdown", () => this.overlay.focus({ preventScroll: true }), { signal });
     this.sizes = new ResizeObserver(() => this.plot.resize(this.el.clientWidth));
     this.sizes.observe(this.el);
@@ -139,6 +143,12 @@ export class SlicePanel {
     this.el.classList.toggle("sc-stale", isStale);
   }
 
+  /** Says over the picture that it is not the one asked for; "" when it is. */
+  setRefusal(text: string): void {
+    this.refusal.textContent = text;
+    this.refusal.hidden = text === "";
+  }
+
   setEnabled(isEnabled: boolean): void {
     this.handles.setEnabled(isEnabled);
   }
@@ -180,22 +190,26 @@ export class SlicePanel {
   }
 
   private hover(event: PointerEvent): void {
-    if (this.isHeld) {
-      this.unhover();
-      return;
-    }
     const box = this.overlay.getBoundingClientRect();
-    const pixel: Point = [event.clientX - box.left, event.clientY - box.top];
-    const cell = this.plot.cellAt(pixel);
-    if (cell < 0) {
-      this.unhover();
-      return;
-    }
-    this.setHovered(cell);
-    this.events.onHover({ u: fromPixel(this.view, this.size, pixel), cell });
+    this.pointer = [event.clientX - box.left, event.clientY - box.top];
+    this.look();
   }
 
-  private unhover(): void {
+  /** What is under the pointer now; another picture has other cells there. */
+  private look(): void {
+    const { pointer } = this;
+    const cell = pointer === null || this.isHeld ? -1 : this.plot.cellAt(pointer);
+    this.setHovered(cell);
+    this.events.onHover(pointer === null || cell < 0 ? null : { u: fromPixel(this.view, this.size, pointer), cell });
+  }
+
+  private painted(picture: PictureMessage, milliseconds: number): void {
+    this.look();
+    this.events.onPainted(picture, milliseconds);
+  }
+
+  private leave(): void {
+    this.pointer = null;
     this.setHovered(-1);
     this.events.onHover(null);
   }

@@ -49,7 +49,7 @@ def colouring_of(partition: Partition, winners: Winners, color_by: str, class_na
     if color_by == "pattern":
         palette = _pattern_palette()
         ids = (partition.planar.cell_hashes >> np.uint64(32)) % np.uint64(len(palette))
-        return Colouring(palette[ids], none, {"kind": "none", "title": "one colour a pattern of active units"})
+        return Colouring(palette[ids], none, {"kind": "none", "title": "one colour per activation pattern"})
     if color_by == "area":
         return _scale(partition.areas, "cell area", True)
     if color_by == "slope":

@@ -30,13 +30,13 @@ def grid_positions(vectors: Any) -> NDArray[np.float32]:
     flat = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), -1)
     n = len(flat)
     plane = _eigenmap(_principal(flat))
-    n_columns = math.ceil(math.sqrt(n))
+    n_rows = math.ceil(n / math.ceil(math.sqrt(n)))
     out = np.empty((n, 2), np.float32)
     order = np.lexsort((plane[:, 1], plane[:, 0]))
-    for column, ids in enumerate(np.array_split(order, n_columns)):
+    for column, ids in enumerate(np.split(order, range(n_rows, n, n_rows))):
         ranked = ids[np.lexsort((plane[ids, 0], plane[ids, 1]))]
         out[ranked, 0] = column
-        out[ranked, 1] = np.arange(len(ranked)) + (n_columns - len(ranked)) / 2
+        out[ranked, 1] = np.arange(n_rows - len(ranked), n_rows)
     return out
 
 

@@ -442,7 +442,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._tell(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
         except Exception as error:
             answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
-                      "prediction": "", "values": [], "slope": None, "distance": None, "picture_size": None}
+                      "prediction": "", "is_class": False, "values": [], "slope": None, "distance": None, "picture_size": None}
             self._tell({**answer, "error": _error_text(error)}, [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------

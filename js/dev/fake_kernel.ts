@@ -203,6 +203,7 @@ export class FakeKernel implements Kernel {
           cell,
           area: found === undefined ? null : area(found.corners),
           prediction: found === undefined ? "" : `class ${logits.indexOf(Math.max(...logits))}`,
+          is_class: true,
           values: logits.map((value, k) => ({ name: String(k), value })),
           slope: found === undefined ? null : Math.hypot(found.logits[0][0], found.logits[0][1]),
           distance: null,
