@@ -121,7 +121,8 @@ def inspection_message(
     x = partition.plane.to_input(u)
     with torch.no_grad():
         values = evaluate(partition.network, torch.from_numpy(x[None])).numpy()[0]
-    names = value_names(len(values), class_names)
+    # One output decides between two classes and is the score of neither.
+    names = ["output"] if len(values) == 1 else value_names(len(values), class_names)
     return {
         **answer, "cell": cell, "area": float(partition.areas[cell]),
         "prediction": prediction_text(values, class_names, is_class),
