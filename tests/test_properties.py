@@ -1,0 +1,188 @@
+"""Random small nets against exact rational arithmetic, dense sampling, and changes that leave the geometry as it is.
+
+`SPLINECAM_NIGHTLY=1` runs 2,000 nets a property in place of a few dozen.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from oracle import CORNER_ROUNDINGS, UNIT_ROUNDOFF, assert_consistent, assert_same_cells, exact_cells, mlp
+from splinecam_widget.engine.compute import compute_partition
+from splinecam_widget.engine.evaluation import run_steps
+from splinecam_widget.engine.partition import Partition
+from splinecam_widget.engine.slices import Slice, rectangle
+
+IS_NIGHTLY = os.environ.get("SPLINECAM_NIGHTLY", "") not in ("", "0")
+N_NIGHTLY = 2_000
+GENTLE = 2.0**-20
+"""How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53 grows
+by the condition of a crossing, which is below 2^33 for all but one in ten thousand million pairs of random lines."""
+
+
+def cases(n: int) -> Any:
+    """Hypothesis settings: `n` cases, or 2,000 at night; the same ones every day but at night."""
+    return settings(
+        max_examples=N_NIGHTLY if IS_NIGHTLY else n, derandomize=not IS_NIGHTLY, database=None, deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+@st.composite
+def nets(draw: st.DrawFn, n_inputs: int = 2, max_depth: int = 3) -> nn.Sequential:
+    """Small ReLU and LeakyReLU nets; weights are normally distributed, or small multiples of 1, 1/2 or 1/4.
+
+    Few distinct weights make what random ones never do: identical, opposite, dead and concurrent units.
+    """
+    hidden = draw(st.lists(st.integers(1, 6), min_size=1, max_size=max_depth))
+    widths = (n_inputs, *hidden, draw(st.integers(1, 3)))
+    net = mlp(*widths, slope=draw(st.sampled_from([0.0, 0.0, 0.25, 0.03, 1.5])), bias=draw(st.booleans()))
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    step = draw(st.sampled_from([0.0, 1.0, 0.5, 0.25]))
+    size = draw(st.integers(1, 3))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            shape = tuple(parameter.shape)
+            values = numbers.standard_normal(shape) if step == 0 else step * numbers.integers(-size, size + 1, shape)
+            parameter.copy_(torch.from_numpy(values))
+    return net
+
+
+@st.composite
+def domains(draw: st.DrawFn) -> np.ndarray:
+    """Rectangles on and off the grid, and triangles."""
+    half = draw(st.sampled_from([0.5, 1.0, 2.0, 1.7]))
+    return draw(st.sampled_from([
+        rectangle(-half, half, -half, half), rectangle(-half, 2 * half, 0, half), rectangle(0.1, half, -half, 0.3),
+        half * np.array([[-1.0, -1], [1, -1], [-1, 1]]), half * np.array([[-1.0, -0.5], [1, -0.7], [0.2, 1.1]]),
+    ]))
+
+
+def plane_of(domain: np.ndarray) -> Slice:
+    return Slice.from_basis(np.zeros(2), np.eye(2), domain)
+
+
+@cases(40)
+@given(nets(), domains())
+def test_cells_areas_patterns_and_neighbours_are_those_of_rational_arithmetic(net: nn.Sequential, domain: np.ndarray) -> None:
+    partition = compute_partition(net, plane_of(domain))
+    assert_consistent(partition)
+    assert_same_cells(partition, exact_cells(net, plane_of(domain)))
+
+
+@cases(10)
+@given(nets(n_inputs=4), st.integers(0, 2**32 - 1))
+def test_the_same_holds_on_slices_of_a_larger_space(net: nn.Sequential, seed: int) -> None:
+    """Units that depend on each other linearly do so on every slice, also where no line passes a float's place."""
+    plane = Slice.around(np.zeros(4), seed=seed)
+    partition = compute_partition(net, plane)
+    assert_consistent(partition)
+    assert_same_cells(partition, exact_cells(net, plane))
+
+
+@cases(12)
+@given(nets(), domains(), st.integers(0, 2**32 - 1))
+def test_every_sampled_pattern_is_that_of_the_cell_it_lies_in(net: nn.Sequential, domain: np.ndarray, seed: int) -> None:
+    partition = compute_partition(net, plane_of(domain))
+    weights = np.random.default_rng(seed).dirichlet(np.ones(len(domain)), size=500)
+    u = weights @ domain
+    cells = partition.locate(u)
+    assert (cells >= 0).all()
+    x = torch.from_numpy(u)
+    for layer, (there, here) in zip([m for m in net if not isinstance(m, nn.Linear)],
+                                    zip(partition.patterns(cells), partition.patterns(u))):
+        z = preactivation(net, layer, x)
+        # Nearer to a kink than rounding, a sample's own sign says nothing.
+        clear = np.abs(z) > 1e3 * UNIT_ROUNDOFF * max(1.0, float(np.abs(z).max()))
+        np.testing.assert_array_equal(there[clear], here[clear])
+        np.testing.assert_array_equal(here[clear], (z > 0)[clear])
+
+
+def preactivation(net: nn.Sequential, layer: nn.Module, x: torch.Tensor) -> np.ndarray:
+    """What goes into a layer of the user's model."""
+    with torch.no_grad():
+        for module in net:
+            if module is layer:
+                return x.numpy()
+            x = module(x)
+    raise AssertionError("the layer is not in the net")
+
+
+def assert_same_picture(first: Partition, second: Partition) -> None:
+    """The same cells in any order, up to the rounding of their vertices."""
+    assert first.n_cells == second.n_cells
+    assert len(first.edges) == len(second.edges)
+    assert first.n_regions == second.n_regions
+    where = second.locate(first.centroids)
+    assert len(np.unique(where)) == first.n_cells
+    size = float(np.ptp(first.vertices, axis=0).max())
+    np.testing.assert_allclose(second.areas[where], first.areas, rtol=0, atol=GENTLE * size * size)
+
+
+@cases(10)
+@given(nets(), domains(), st.integers(0, 2**32 - 1))
+def test_the_order_of_units_does_not_matter(net: nn.Sequential, domain: np.ndarray, seed: int) -> None:
+    expected = compute_partition(net, plane_of(domain))
+    numbers = np.random.default_rng(seed)
+    linears = [m for m in net if isinstance(m, nn.Linear)]
+    with torch.no_grad():
+        for layer, following in zip(linears, linears[1:]):
+            order = torch.from_numpy(numbers.permutation(layer.out_features))
+            layer.weight.copy_(layer.weight[order].clone())
+            if layer.bias is not None:
+                layer.bias.copy_(layer.bias[order].clone())
+            following.weight.copy_(following.weight[:, order].clone())
+    assert_same_picture(compute_partition(net, plane_of(domain)), expected)
+
+
+@cases(10)
+@given(nets(), domains(), st.integers(-40, 40))
+def test_scaling_a_layer_by_a_power_of_two_changes_no_bit(net: nn.Sequential, domain: np.ndarray, power: int) -> None:
+    """ReLU and LeakyReLU commute with positive factors, and powers of two round nothing."""
+    expected = compute_partition(net, plane_of(domain))
+    first, following = [m for m in net if isinstance(m, nn.Linear)][:2]
+    with torch.no_grad():
+        first.weight.mul_(2.0**power)
+        if first.bias is not None:
+            first.bias.mul_(2.0**power)
+        following.weight.div_(2.0**power)
+    found = compute_partition(net, plane_of(domain))
+    for name in ("vertices", "cell_offsets", "cell_vertices", "edges", "edge_layer", "edge_unit", "values"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+
+
+@cases(10)
+@given(nets(), domains(), st.floats(0, 6.28), st.floats(-1, 1), st.floats(-1, 1))
+def test_another_basis_of_the_same_plane_shows_the_same_cells(
+    net: nn.Sequential, domain: np.ndarray, angle: float, x: float, y: float
+) -> None:
+    expected = compute_partition(net, plane_of(domain))
+    basis = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    origin = np.array([x, y])
+    turned = compute_partition(net, Slice.from_basis(origin, basis, (domain - origin) @ basis.T))
+    assert_consistent(turned)
+    if touches_a_kink(expected):
+        return  # a line along the domain's border is inside or outside as the border is rounded
+    assert turned.n_cells == expected.n_cells
+    where = turned.locate((expected.centroids - origin) @ basis.T)
+    assert len(np.unique(where)) == turned.n_cells
+    size = float(np.ptp(domain, axis=0).max())
+    np.testing.assert_allclose(turned.areas[where], expected.areas, rtol=0, atol=GENTLE * size * size)
+
+
+def touches_a_kink(partition: Partition) -> bool:
+    """Whether a unit that is not zero nearby vanishes on a corner or along a side of the domain."""
+    corners = torch.from_numpy(partition.plane.domain)
+    with torch.no_grad():
+        for kink in partition.network.kinks:
+            z = run_steps(partition.network.steps, {partition.network.input_name: corners}, len(corners))[kink.sources[0]]
+            if bool((z.abs() <= CORNER_ROUNDINGS * UNIT_ROUNDOFF * 1e3).any()):
+                return True
+    return False
