@@ -123,8 +123,10 @@ class Scene:
         self._is_closed = True
         self.shown = self._explorer = self._model = self.board = None
 
-    def show(self, wish: Wish, tick: Callable[[], None]) -> Shown:
-        """Fulfil a wish.
+    def show(
+        self, wish: Wish, tick: Callable[[], None], accept: Callable[[Shown], None] = lambda _: None
+    ) -> Shown:
+        """Fulfil a wish. `accept` may raise to refuse the result, which changes nothing.
 
         Raises
         ------
@@ -156,6 +158,7 @@ class Scene:
             outputs = evaluate(explorer.network, torch.from_numpy(np.stack([a.x for a in anchors]))).numpy()
         shown = Shown(anchors, outputs, partition, winners, number, is_default, explorer.work,
                       time.perf_counter() - started)
+        accept(shown)
         self.shown = shown
         if self._is_closed:
             self.close()

@@ -116,8 +116,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     Parameters
     ----------
     model : nn.Module or callable of torch operations
-        Takes inputs of shape (batch, *input_shape). Copied when the widget is made, computed as in eval mode in float64, never
-        changed; set `model` again after further training.
+        Takes inputs of shape (batch, *input_shape). A module is copied when the widget is made, computed as in eval
+        mode in float64, and never changed; later training does not show.
     x1, x2, x3 : (*input_shape,) tensors or arrays
         The anchors A, B and C, as the model takes them.
     images : (n, *input_shape) tensor or array, optional
@@ -335,9 +335,7 @@ class SplineCamWidget(anywidget.AnyWidget):
                 self._set_status("compiling", "Compiling the engine's loops, once per machine")
                 warm_up()
             self._set_status("computing", "Computing", asked)
-            shown = self._scene.show(wish, tick)
-            self._check_names(shown)
-            self._check_colours()
+            shown = self._scene.show(wish, tick, self._accept)
             engine = time.perf_counter() - started
             with self._lock:
                 self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
@@ -415,7 +413,9 @@ class SplineCamWidget(anywidget.AnyWidget):
         network = self._scene.network
         return not self._is_regression or (isinstance(network, Network) and network.n_outputs == 1)
 
-    def _check_colours(self) -> None:
+    def _accept(self, shown: Shown) -> None:
+        """Refuse a model that does not fit what else was given."""
+        self._check_names(shown)
         if self._has_default_colours and self.color_by == "output" and not self._is_regression:
             self.color_by = "class"
         self.check_colouring(self.color_by)
