@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_the_order_of_units_does_not_matter(net: nn.Sequential, domain: np.ndarr
     numbers = np.random.default_rng(seed)
     linears = [m for m in net if isinstance(m, nn.Linear)]
     with torch.no_grad():
-        for layer, following in zip(linears, linears[1:]):
+        for layer, following in pairwise(linears):
             order = torch.from_numpy(numbers.permutation(layer.out_features))
             layer.weight.copy_(layer.weight[order].clone())
             if layer.bias is not None:

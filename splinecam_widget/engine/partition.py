@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -164,9 +165,12 @@ class Partition:
         """
         x = torch.from_numpy(self.plane.to_input(self.centroids))
         columns = []
-        for direction in torch.from_numpy(self.plane.basis):
-            pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
-            columns.append(pair[1].numpy())
+        with warnings.catch_warnings():
+            # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for direction in torch.from_numpy(self.plane.basis):
+                pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
+                columns.append(pair[1].numpy())
         with torch.no_grad():
             outputs = evaluate(self.network, x).numpy()
         A = np.stack(columns, axis=-1)
