@@ -1,0 +1,87 @@
+"""The table of what was understood: one row an operation, refused ones with reason and replacement, and it never raises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from splinecam_widget.engine.explain import explain
+
+
+class Mixed(nn.Module):
+    """Two good layers, two bad ones, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.head(torch.tanh(self.body(x))), dim=1)
+
+
+def test_has_a_row_for_every_operation_in_order() -> None:
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Sequential(nn.BatchNorm1d(5), nn.LeakyReLU()), nn.Linear(5, 2)).eval()
+    table = explain(net, torch.zeros(4))
+    assert table.is_supported
+    assert table.rows == [
+        ("0", "linear", "(4,) -> (5,)", "affine"),
+        ("1", "relu", "(5,) -> (5,)", "kink 0 with 5 units"),
+        ("2.0", "batch_norm", "(5,) -> (5,)", "affine"),
+        ("2.1", "leaky_relu", "(5,) -> (5,)", "kink 1 with 5 units"),
+        ("3", "linear", "(5,) -> (2,)", "affine"),
+    ]
+
+
+def test_says_what_is_refused_why_and_what_to_use() -> None:
+    table = explain(Mixed().eval(), torch.zeros(1, 4, 4))
+    assert not table.is_supported
+    assert table.message.startswith("2 operations refused")
+    refused = [row for row in table.rows if row[3].startswith("refused: ")]
+    assert [row[:3] for row in refused] == [
+        ("body.2", "max_pool2d", "(2, 4, 4) -> (2, 2, 2)"), ("(model)", "tanh", "(8,) -> (8,)"),
+    ]
+    for row in refused:
+        assert "; use " in row[3]
+    assert table.rows[1][3] == "kink 0 with 32 units"
+
+
+def test_says_that_a_head_is_set_aside() -> None:
+    table = explain(nn.Sequential(nn.Linear(2, 2), nn.Softmax(1)).eval(), np.zeros(2))
+    assert table.rows[-1][1] == "softmax"
+    assert table.rows[-1][3].startswith("head, set aside")
+
+
+def test_says_that_a_model_is_in_training_mode() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.ReLU())
+    assert "in training mode, computed as in eval mode on a copy" in explain(net.train(), np.zeros(2)).message
+    assert "training" not in explain(net.eval(), np.zeros(2)).message
+    assert not net.training
+
+
+def test_prints_the_table_aligned() -> None:
+    table = explain(nn.Sequential(nn.Linear(2, 30), nn.ReLU()).eval(), np.zeros(2))
+    assert str(table) == repr(table) == table.message
+    _, header, rule, *rows = table.message.splitlines()
+    assert header.split() == ["module", "operation", "shapes", "understood", "as"]
+    assert len(rows) == len(table.rows)
+    for column in ("operation", "shapes", "understood"):
+        at = header.index(column)
+        assert rule[at - 1] == " "
+        assert all(row[at - 1] == " " != row[at] for row in rows)
+
+
+@pytest.mark.parametrize("model", [
+    nn.Linear(3, 2), lambda x: x if bool(x.sum() > 0) else -x, lambda x: (x, x), lambda x: torch.ones(2, 2),
+])
+def test_does_not_raise_for_a_model_that_cannot_be_read(model: nn.Module) -> None:
+    table = explain(model, np.zeros(4))
+    assert not table.is_supported
+    assert table.rows == []
+    assert table.message.startswith("model: expected ")
+
+
+def test_takes_plain_functions() -> None:
+    assert explain(lambda x: torch.relu(x) + 1, np.zeros(2)).is_supported
