@@ -109,7 +109,8 @@ def inspection_message(
     """What is under the cursor: the cell, the network's outputs there, and the input as a picture."""
     answer = {
         "kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
-        "prediction": "", "is_class": is_class, "values": [], "slope": None, "distance": None, "picture_size": None, "error": "",
+        "prediction": "", "is_class": is_class, "values": [], "slope": None, "distance": None, "picture_size": None,
+        "error": "",
     }
     if content["plane"] != shown.plane_number:
         return {**answer, "error": "the plane has changed"}, []

@@ -139,7 +139,10 @@ class Scene:
         before = self.shown
         if before is None:
             wish = _over(self._first, wish)
-        anchors = tuple(self._resolved(i, asked, wish, before) for i, asked in enumerate(wish.anchors))
+        try:
+            anchors = tuple(self._resolved(i, asked, wish, before) for i, asked in enumerate(wish.anchors))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"anchors: expected them as in docs/protocol.md, got {wish.anchors!r} ({error!r})") from error
         plane, number, is_default = self._plane(anchors, wish, before)
         explorer = self._explorer
         if explorer is None:

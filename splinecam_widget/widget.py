@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import threading
 import time
@@ -161,8 +162,9 @@ class SplineCamWidget(anywidget.AnyWidget):
     >>> w.close()
     """
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    # As text: anywidget watches a path for changes, and holds every widget for ever to tell it.
+    _esm = (_STATIC / "widget.js").read_text(encoding="utf-8")
+    _css = (_STATIC / "widget.css").read_text(encoding="utf-8")
 
     x1 = _anchor()
     """Anchor A: (*input_shape,) float64. Settable and observable."""
@@ -208,6 +210,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._last: dict[str, Message] = {}
         self._dirty: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
+        self._numbers = itertools.count(1)
+        self._set_at: dict[str, int] = {}
         self._failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
@@ -286,6 +290,7 @@ class SplineCamWidget(anywidget.AnyWidget):
                 del self._own[name]
                 return
             self._dirty[name] = value
+            self._set_at[name] = next(self._numbers)
         self._ask(Wish(), {"sequence": 0, "view_id": None})
 
     def _requested(self, change: Any) -> None:
@@ -310,8 +315,8 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _ask(self, wish: Wish, asked: dict[str, Any]) -> None:
         """Queue a wish. Each view waits for answers to its own requests, so none replaces another's, nor does Python."""
-        received = time.time()
-        self._worker.submit(("show", asked["view_id"]), lambda tick: self._show(wish, asked, received, tick))
+        received, number = time.time(), next(self._numbers)
+        self._worker.submit(("show", asked["view_id"]), lambda tick: self._show(wish, number, asked, received, tick))
 
     def _colours_set(self, _: Any) -> None:
         self._worker.submit("colours", lambda _: self._recolour())
@@ -325,10 +330,11 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     # -- on the workers' threads ---------------------------------------------------------------------------------------
 
-    def _show(self, wish: Wish, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
+    def _show(self, wish: Wish, number: int, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
         with self._lock:
             dirty = dict(self._dirty)
-        wish = _with_traits(wish, dirty)
+            later = {name for name, set_at in self._set_at.items() if set_at > number}
+        wish = _with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
             if not is_warm():
@@ -486,12 +492,15 @@ def _wish_of(request: dict[str, Any]) -> Wish:
     return Wish((first, second, third), domain, int(request["plane"]))
 
 
-def _with_traits(wish: Wish, dirty: dict[str, Any]) -> Wish:
-    """A wish of the browser's under what was set in Python since."""
-    anchors = tuple(dirty.get(name, asked) for name, asked in zip(ANCHORS, wish.anchors))
-    if "domain" not in dirty:
-        return Wish(anchors, wish.domain, wish.plane)
-    return Wish(anchors, None if dirty["domain"] is None else np.array(dirty["domain"]), wish.plane)
+def _with_traits(wish: Wish, dirty: dict[str, Any], later: set[str]) -> Wish:
+    """A wish of the browser's under what was set in Python: not yet shown (`dirty`), or set since and shown (`later`)."""
+    anchors = tuple(
+        dirty.get(name, KEEP if name in later else asked) for name, asked in zip(ANCHORS, wish.anchors)
+    )
+    domain = KEEP if "domain" in later else wish.domain
+    if "domain" in dirty:
+        domain = None if dirty["domain"] is None else np.array(dirty["domain"])
+    return Wish(anchors, domain, wish.plane)
 
 
 def _is_same(first: Any, second: Any) -> bool:
