@@ -6,19 +6,19 @@ import subprocess
 import sys
 
 FORBIDDEN = ("traitlets", "anywidget", "IPython", "ipywidgets", "bokeh")
-ENGINE = ("arrays", "boundary", "compute", "errors", "evaluation", "explain", "explorer", "graph", "lowering", "operations",
-          "partition", "planar", "rounding", "slices", "warmup")
 
 
 def test_every_engine_module_runs_without_the_widgets_libraries() -> None:
     """The package's `__init__` imports the widget, so the engine is imported beside it, under a package of its own."""
     program = "\n".join([
-        "import importlib.util, sys, types",
+        "import importlib.util, pathlib, sys, types",
         "spec = importlib.util.find_spec('splinecam_widget')",
         "package = types.ModuleType('splinecam_widget')",
         "package.__path__ = list(spec.submodule_search_locations)",
         "sys.modules['splinecam_widget'] = package",
-        f"for name in {ENGINE!r}:",
+        "names = sorted(path.stem for path in pathlib.Path(package.__path__[0], 'engine').glob('*.py'))",
+        "assert len(names) > 10",
+        "for name in names:",
         "    importlib.import_module('splinecam_widget.engine.' + name)",
         f"print(sorted(set(sys.modules) & set({FORBIDDEN!r})))",
     ])
