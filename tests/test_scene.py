@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from splinecam_widget import Slice, UnsupportedModelError, compute_partition
+from splinecam_widget import Slice, UnsupportedModelError
 from splinecam_widget._board import image_board, plane_board
 from splinecam_widget._scene import KEEP, Scene, Shown, Wish
 from splinecam_widget.engine.errors import Cancelled
 from splinecam_widget.engine.slices import rectangle
-from widget_checks import assert_same_partition, small_net
+from widget_checks import assert_same_partition, fresh_partition, small_net
 
 RNG = np.random.default_rng(3)
 IMAGES = RNG.standard_normal((12, 1, 3, 3)).astype(np.float32)
@@ -44,7 +44,7 @@ def first(scene: Scene) -> Shown:
 def assert_exact(shown: Shown, model: Any = NET) -> None:
     """What is shown is what a fresh computation finds for these anchors and this domain."""
     plane = shown.partition.plane
-    assert_same_partition(shown.partition, compute_partition(model, plane))
+    assert_same_partition(shown.partition, fresh_partition(model, plane))
     for anchor, u in zip(shown.anchors, plane.anchors if plane.anchors is not None else []):
         np.testing.assert_allclose(plane.to_input(u), anchor.x, rtol=0, atol=1e-13)
     with torch.no_grad():
@@ -63,7 +63,7 @@ class TestFirst:
     def test_is_the_partition_through_the_anchors(self, first: Shown) -> None:
         expected = Slice.through(*IMAGES[:3])
         np.testing.assert_array_equal(first.partition.plane.domain, expected.domain)
-        assert_same_partition(first.partition, compute_partition(NET, expected))
+        assert_same_partition(first.partition, fresh_partition(NET, expected))
         assert_exact(first)
         assert first.is_default_domain
         assert [anchor.name for anchor in first.anchors] == ["image 0", "image 1", "image 2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from splinecam_widget import Partition
+from splinecam_widget import Partition, Slice, compute_partition
 from splinecam_widget.engine.evaluation import evaluate
+from splinecam_widget.engine.lowering import lower
 
 SAME_AREA = 1e-9
 """Two ways to the same cell (clipped, or computed at once) round differently: 1e-16 of the domain's extent across each line,
@@ -31,6 +33,16 @@ def small_net(n_in: int, n_out: int, seed: int = 0, width: int = 8) -> nn.Sequen
         return nn.Sequential(
             nn.Linear(n_in, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_out)
         ).eval()
+
+
+@cache
+def _network(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
+    return lower(model, input_shape)
+
+
+def fresh_partition(model: nn.Module, plane: Slice) -> Partition:
+    """`compute_partition` from scratch, but for tracing: each net, in eval mode and never changed, is lowered once."""
+    return compute_partition(_network(model, plane.input_shape), plane)
 
 
 def assert_same_partition(first: Partition, second: Partition) -> None:
