@@ -345,7 +345,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             engine = time.perf_counter() - started
             with self._lock:
                 self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
-            self._publish(shown, asked, {"received": received, "engine": engine}, tick)
+            self._publish(shown, asked, {"received": received, "engine": engine})
             self._failure = None
             self._set_error("")
             self._set_status("exact", _exact_text(shown), asked, shown)
@@ -361,17 +361,14 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._set_status("error", _error_text(error).splitlines()[0], asked)
         self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
 
-    def _publish(
-        self, shown: Shown, asked: dict[str, Any], timing: dict[str, float], tick: Callable[[], None]
-    ) -> None:
-        """Send what changed, and set the traits to it."""
+    def _publish(self, shown: Shown, asked: dict[str, Any], timing: dict[str, float]) -> None:
+        """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
         names = self._class_names
         anchors = anchors_message(shown, asked, self._renderer, names, not self._is_regression)
         self._keep("anchors", anchors)
         started = time.perf_counter()
         colouring = self._colouring(shown)
         timing["colours"] = time.perf_counter() - started
-        tick()
         started = time.perf_counter()
         picture = picture_message(shown, colouring, asked, self._has_boundary, timing)
         timing["pack"] = time.perf_counter() - started
