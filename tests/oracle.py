@@ -1,13 +1,14 @@
-"""What the engine's results are held against: exact rational subdivision of small nets, and the invariants of partitions.
+"""What the engine's results are held against: exact rational subdivision of small nets, invariants of partitions.
 
-The subdivision shares no idea with the engine's: polygons are cut one by one in `fractions.Fraction`, nothing is rounded and
-there is no tolerance. It knows fully connected ReLU and LeakyReLU nets only.
+The subdivision shares no idea with the engine's: polygons are cut one by one in `fractions.Fraction`, without rounding or
+tolerance. It knows fully connected ReLU and LeakyReLU nets only.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -26,15 +27,15 @@ Form = tuple[Fraction, Fraction, Fraction]
 
 UNIT_ROUNDOFF = 2.0**-53
 AREA_TOLERANCE = 1e-9
-"""Relative error of the sum of all areas. Each area is a sum of at most a hundred rounded products and there are at most a
-million cells: 1e8 roundings of 1.1e-16, added up in the worst way, are 1.1e-8; their random sum stays below 1e-11."""
+"""Relative error of the sum of all areas. Each area is a sum of at most a hundred rounded products and there are at
+most a million cells: 1e8 roundings of 1.1e-16, added up in the worst way, are 1.1e-8; their random sum stays below 1e-11."""
 CORNER_ROUNDINGS = 64.0
 """A vertex interpolates twice on old vertices, which themselves did so a layer before: a few roundings of the largest
 coordinate a layer, and the cross product of two differences adds four."""
 
 CONDITION = 2.0**20
-"""How much larger an error of a vertex may be than that of the unit: one over the sine of the angle at which lines meet. Those
-of random small nets meet at angles above 1e-6, but for one pair in a million."""
+"""How much larger an error of a vertex may be than that of the unit: one over the sine of the angle of the lines there.
+Those of random small nets meet at angles above 1e-6, but for one pair in a million."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,12 @@ def exact_cells(net: nn.Sequential, plane: Slice) -> list[ExactCell]:
 
 
 def exact_neighbours(cells: Sequence[ExactCell]) -> set[tuple[int, int]]:
-    """Pairs of cells, lower first, that share a segment of positive length, found by comparing sides on common lines."""
+    """Pairs of cells, lower first, that share a segment of positive length."""
+    return {(min(i, j), max(i, j)) for i, j, _ in _overlaps(cells)}
+
+
+def _overlaps(cells: Sequence[ExactCell]) -> Iterator[tuple[int, int, float]]:
+    """Pairs of cells with sides on a common line that overlap, and the length of the overlap."""
     sides: dict[tuple[Fraction, ...], list[tuple[Fraction, Fraction, int]]] = defaultdict(list)
     for i, cell in enumerate(cells):
         for (ax, ay), (bx, by) in zip(cell.corners, cell.corners[1:] + cell.corners[:1]):
@@ -111,13 +117,44 @@ def exact_neighbours(cells: Sequence[ExactCell]) -> set[tuple[int, int]]:
             line = (normal[0] / lead, normal[1] / lead, (normal[0] * ax + normal[1] * ay) / lead)
             low, high = ((ay, by) if normal[0] != 0 else (ax, bx))
             sides[line].append((min(low, high), max(low, high), i))
-    return {
-        (min(i, j), max(i, j))
-        for on_line in sides.values()
-        for x, (low, high, i) in enumerate(on_line)
-        for other_low, other_high, j in on_line[x + 1:]
-        if i != j and max(low, other_low) < min(high, other_high)
-    }
+    for line, on_line in sides.items():
+        # Along the second axis, or the first where the line runs along it; a unit of it is this long on the line.
+        unit = math.hypot(1.0, float(line[1]))
+        for x, (low, high, i) in enumerate(on_line):
+            for other_low, other_high, j in on_line[x + 1:]:
+                overlap = min(high, other_high) - max(low, other_low)
+                if i != j and overlap > 0:
+                    yield i, j, float(overlap) * (unit if line[0] != 0 else 1.0)
+
+
+def exact_wins(cells: Sequence[ExactCell]) -> list[tuple[int, ExactCell]]:
+    """The parts of cells in which one class wins, ties to the lower class: (class, part), parts of positive area."""
+    parts = []
+    for cell in cells:
+        for k, own in enumerate(cell.outputs):
+            corners = cell.corners
+            for j, other in enumerate(cell.outputs):
+                if j == k or not corners:
+                    continue
+                ahead: Form = (own[0] - other[0], own[1] - other[1], own[2] - other[2])
+                heights = [_at(ahead, p) for p in corners]
+                if not any(h > 0 for h in heights) and not (k < j and not any(heights)):
+                    corners = []
+                elif any(h < 0 for h in heights):
+                    corners = _half(corners, heights)
+            if corners:
+                parts.append((k, ExactCell(corners, cell.pattern, cell.outputs)))
+    return parts
+
+
+def exact_boundary_lengths(parts: Sequence[tuple[int, ExactCell]]) -> dict[tuple[int, int], float]:
+    """Length of the border between any two classes: where sides of their parts overlap."""
+    lengths: dict[tuple[int, int], float] = defaultdict(float)
+    for i, j, length in _overlaps([part for _, part in parts]):
+        a, b = sorted((parts[i][0], parts[j][0]))
+        if a != b:
+            lengths[a, b] += length
+    return dict(lengths)
 
 
 def exact_values(net: nn.Sequential, x: Iterable[Any]) -> list[Fraction]:
@@ -312,8 +349,9 @@ def _distance_to_border(corners: Any, points: Any) -> Any:
 def _assert_provenance(partition: Partition) -> None:
     """The unit that made an edge vanishes on it, and is not zero on both of its cells with the same sign.
 
-    The unit is evaluated by the network's own steps at both ends of the edge. Rounding: the vertex is off by a few roundings
-    of the coordinates (times the unit's slope), and the evaluation by those of its terms; `slack` allows for 2^12 of each.
+    The unit is evaluated by the network's own steps at both ends of the edge. Rounding: the vertex is off by a few
+    roundings of the coordinates (times the unit's slope), and the evaluation by those of its terms; `slack` allows for
+    2^12 of each.
     """
     kinks = partition.network.kinks
     border = partition.edge_layer == -1

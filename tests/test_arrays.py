@@ -30,7 +30,7 @@ def test_reads_tensors_arrays_and_lists(value: Any) -> None:
     (torch.float64, 53), (torch.float32, 24), (torch.float16, 11), (torch.bfloat16, 8), (torch.int64, 53),
 ])
 def test_knows_the_roundoff_of_the_type(dtype: torch.dtype, digits: int) -> None:
-    """The unit roundoff of a binary format with so many significant digits is 2^-digits; whole numbers become float64."""
+    """That of a binary format with so many significant digits is 2^-digits; whole numbers become float64."""
     _, roundoff = as_numbers(torch.ones(3, dtype=dtype), "x")
     assert roundoff == 2.0**-digits
 
@@ -45,7 +45,9 @@ def test_copies_what_it_reads() -> None:
     assert not tensor.any()
 
 
-@pytest.mark.parametrize("value", [np.array([1 + 2j]), np.array(["a"]), np.array([True]), [[1, 2], [3]], None, "1", object()])
+@pytest.mark.parametrize("value", [
+    np.array([1 + 2j]), np.array(["a"]), np.array([True]), [[1, 2], [3]], None, "1", object(),
+])
 def test_refuses_what_is_not_a_real_number(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^picture: expected .*real numbers.*got"):
         as_numbers(value, "picture")

@@ -14,8 +14,8 @@ from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
 
 ROUNDINGS = 2.0**20 * UNIT_ROUNDOFF
-"""Relative to the largest logit: 4096 roundings of the evaluation, and a tie's place that may be off by those over the sine of
-the angle at which logits meet, above 1/256 in these nets."""
+"""Relative to the largest logit: 4096 roundings of the evaluation, and a tie's place that may be off by those over the
+sine of the angle at which logits meet, above 1/256 in these nets."""
 N_CLASSES = 4
 
 
@@ -79,7 +79,9 @@ class TestSeveralClasses:
         sides = [logits(net, partition.plane, (middle + s * step * normal)[wide]).argmax(axis=1) for s in (-1, 1)]
         np.testing.assert_array_equal(np.sort(np.stack(sides, axis=1), axis=1), boundary.classes[wide])
 
-    def test_every_change_between_neighbouring_samples_has_a_segment(self, net: nn.Sequential, partition: Partition) -> None:
+    def test_every_change_between_neighbouring_samples_has_a_segment(
+        self, net: nn.Sequential, partition: Partition
+    ) -> None:
         grid = sampled()
         winners = logits(net, partition.plane, grid.reshape(-1, 2)).argmax(axis=1).reshape(grid.shape[:2])
         assert len(np.unique(winners)) == N_CLASSES
@@ -124,7 +126,7 @@ def assert_segments_between(points: np.ndarray, grid: np.ndarray, winners: np.nd
         changes = np.argwhere(np.diff(winners, axis=axis) != 0)
         step = np.array([1, 0]) if axis == 0 else np.array([0, 1])
         a, b = grid[tuple(changes.T)], grid[tuple((changes + step).T)]
-        # Grid lines are axis-parallel: a segment meets one where it straddles it, at a place that is found by its slope.
+        # Grid lines are axis-parallel: a segment meets one where it straddles it, at a place that its slope tells.
         fixed = 0 if axis == 0 else 1
         moving = 1 - fixed
         for p, q in zip(a, b):
@@ -180,6 +182,14 @@ def affine_classifier(*rows: tuple[float, float, float]) -> nn.Module:
     return layer
 
 
+def affine_classifier_of(weight: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+    layer = nn.Linear(weight.shape[1], weight.shape[0]).double()
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer
+
+
 class TestSpecialPlaces:
     """Ties along edges, at corners, of many classes, and of all."""
 
@@ -199,6 +209,24 @@ class TestSpecialPlaces:
         net = nn.Sequential(affine_classifier((1, 0, 0), (-1, 0, 0)), nn.ReLU()).eval()
         boundary = compute_partition(net, square()).decision_boundary()
         np.testing.assert_allclose(boundary.length, 2, rtol=4 * UNIT_ROUNDOFF)
+
+    def test_a_tie_along_an_edge_may_be_the_maximum_on_a_part_of_it(self) -> None:
+        """Logits relu(x), relu(-x) and y: the first two tie on x = 0, where the third is above them for y > 0."""
+        net = nn.Sequential(affine_classifier((1, 0, 0), (-1, 0, 0), (0, 1, 2)), nn.ReLU(),
+                            affine_classifier_of(torch.eye(3), torch.tensor([0.0, 0, -2]))).eval()
+        boundary = compute_partition(net, square()).decision_boundary(classes=(0, 1))
+        np.testing.assert_allclose(boundary.length, 1, rtol=16 * UNIT_ROUNDOFF)
+        assert (boundary.points[..., 1] <= 16 * UNIT_ROUNDOFF).all()
+
+    def test_where_three_tie_along_a_line_the_winners_on_either_side_are_named(self) -> None:
+        """Logits -x, 0 and x tie on x = 0, where the middle one is the largest as well, but on no area."""
+        for rows, classes in (
+            (((-1, 0, 0), (0, 0, 0), (1, 0, 0)), [0, 2]), (((0, 0, 0), (-1, 0, 0), (1, 0, 0)), [1, 2]),
+            (((-1, 0, 0), (1, 0, 0), (0, 0, 0)), [0, 1]), (((-1, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0)), [0, 2]),
+        ):
+            boundary = compute_partition(affine_classifier(*rows), square()).decision_boundary()
+            assert boundary.classes.tolist() == [classes]
+            np.testing.assert_allclose(boundary.length, 2, rtol=16 * UNIT_ROUNDOFF)
 
     def test_ties_along_lines_through_corners(self) -> None:
         boundary = compute_partition(affine_classifier((1, -1, 0), (-1, 1, 0)), square()).decision_boundary()

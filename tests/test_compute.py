@@ -1,4 +1,4 @@
-"""Partitions of whole networks: counts that other tools found too, degenerate nets, exact cells, any number of threads."""
+"""Partitions of whole networks: counts that other tools find too, degenerate nets, exact cells, threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOLDEN = [
     ((2, *[20] * 10, 1), 0, 1, 0.03, 359),
     ((2, *[20] * 10, 1), 1, 3, 0.0, 1_146),
 ]
-"""Widths, seed, half the domain's side, LeakyReLU's slope, cells: SplineCam, SyReNN and regioncam agree where they run."""
+"""Widths, seed, half the domain's side, LeakyReLU's slope, cells: SplineCam, SyReNN and regioncam agree on them."""
 
 
 @pytest.mark.parametrize(("widths", "seed", "half", "slope", "n_cells"), GOLDEN)
@@ -159,7 +159,8 @@ def threads() -> Iterator[None]:
 
 
 def assert_equal(first: Partition, second: Partition) -> None:
-    for name in ("vertices", "cell_offsets", "cell_vertices", "edges", "edge_cells", "edge_layer", "edge_unit", "values"):
+    names = ("vertices", "cell_offsets", "cell_vertices", "edges", "edge_cells", "edge_layer", "edge_unit", "values")
+    for name in names:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
     np.testing.assert_array_equal(first.planar.cell_hashes, second.planar.cell_hashes)
 

@@ -1,4 +1,4 @@
-"""The table of what was understood: one row an operation, refused ones with reason and replacement, and it never raises."""
+"""The table of what was understood: a row an operation, refused ones with reason and replacement; no exceptions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Mixed(nn.Module):
 
 
 def test_has_a_row_for_every_operation_in_order() -> None:
-    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Sequential(nn.BatchNorm1d(5), nn.LeakyReLU()), nn.Linear(5, 2)).eval()
-    table = explain(net, torch.zeros(4))
+    inner = nn.Sequential(nn.BatchNorm1d(5), nn.LeakyReLU())
+    table = explain(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), inner, nn.Linear(5, 2)).eval(), torch.zeros(4))
     assert table.is_supported
     assert table.rows == [
         ("0", "linear", "(4,) -> (5,)", "affine"),

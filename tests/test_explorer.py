@@ -14,10 +14,8 @@ from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
 
 GENTLE = 2.0**-24
-"""How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53 grows by
-the condition of a crossing, which is below 2^29 in these fixed nets."""
-TOO_SMALL = 2.0**-40
-"""Area of a cell, relative to the domain's, below which a clip may round it away: a thousand roundings of a side."""
+"""How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53
+grows by the condition of a crossing, which is below 2^29 in these fixed nets."""
 
 
 def assert_same(found: Partition, expected: Partition) -> None:

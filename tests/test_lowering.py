@@ -158,7 +158,8 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "unbind": lambda z: z.unbind(1)[3],
     "cat": lambda z: torch.cat([z, 2 * z], dim=1),
     "cat with a constant": lambda z: torch.cat([z, torch.ones_like(z)], dim=1),
-    "cat with a constant as large as the batch": lambda z: torch.cat([z, CONSTANT.to(z.dtype).expand(z.shape[0], -1)], dim=1),
+    "cat with a constant as large as the batch":
+        lambda z: torch.cat([z, CONSTANT.to(z.dtype).expand(z.shape[0], -1)], dim=1),
     "repeat": lambda z: torch.cat([z.repeat(1, 2), CONSTANT.to(z.dtype).repeat(z.shape[0], 1)], dim=1),
     "cat with new zeros": lambda z: torch.cat([z.new_full((z.shape[0], 2), 0.5), z, torch.zeros(z.shape[0], 1)], dim=1),
     "stack": lambda z: torch.stack([z, -z], dim=1),
@@ -279,8 +280,9 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[int, ...], int]] = {
     "in-place after use": (InPlaceAfterUse, (3,), 1),
     "in-place on a view": (InPlaceOnView, (3,), 1),
     "batch norm first, after a kink and last": (
-        lambda: nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 5), nn.ReLU(), nn.BatchNorm1d(5), nn.ReLU(), nn.BatchNorm1d(5)),
-        (3,), 2),
+        lambda: nn.Sequential(
+            nn.BatchNorm1d(3), nn.Linear(3, 5), nn.ReLU(), nn.BatchNorm1d(5), nn.ReLU(), nn.BatchNorm1d(5)
+        ), (3,), 2),
     "no kink": (lambda: nn.Linear(3, 2), (3,), 0),
     "only a kink": (lambda: nn.ReLU(), (3,), 1),
     "leaky with a negative slope": (lambda: nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(-1.0)), (3,), 1),
@@ -370,14 +372,17 @@ def test_lists_every_offender_with_path_shapes_reason_and_replacement() -> None:
     (lambda z: z * z, "multiplies two tensors"), (lambda z: z @ z.mT @ z, "mixes the inputs|multiplies two"),
     (lambda z: z / z.sum(1, keepdim=True), "not affine in this argument: other"), (lambda z: 1 / z, "."),
     (lambda z: z + torch.randn_like(z), "random"), (lambda z: z.amax(1), "maxima of several"),
-    (lambda z: F.layer_norm(z, (6,)), "statistics of the data"), (lambda z: z - z.mean(0), "mixes the inputs of a batch"),
+    (lambda z: F.layer_norm(z, (6,)), "statistics of the data"),
+    (lambda z: z - z.mean(0), "mixes the inputs of a batch"),
     (lambda z: F.batch_norm(z, None, None, training=True), "statistics of the batch"),
     (lambda z: F.dropout(z, 0.5, training=True), "training mode"), (lambda z: z.round() + z, "."),
     (lambda z: z.flip(0), "."), (lambda z: z.to(torch.int64).to(z.dtype), "rounds|int64"), (lambda z: z.abs(), "."),
     (lambda z: torch.div(z, 2, rounding_mode="floor"), "rounds"), (lambda z: (z > 0).to(z.dtype), "."),
     (lambda z: z[z[:, 0] > 0], "."),
 ])
-def test_refuses_what_is_not_piecewise_linear_here(operation: Callable[[torch.Tensor], torch.Tensor], reason: str) -> None:
+def test_refuses_what_is_not_piecewise_linear_here(
+    operation: Callable[[torch.Tensor], torch.Tensor], reason: str
+) -> None:
     with pytest.raises(UnsupportedModelError, match=reason) as caught:
         lower(Function(operation), (3,))
     assert caught.value.offenders
@@ -396,7 +401,8 @@ def test_refuses_a_model_that_raises_and_says_what_it_raised() -> None:
     lambda x: (_ for _ in ()).throw(RuntimeError("my own error")),
 ])
 def test_refuses_a_model_that_branches_on_the_data(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"^model: expected a module that runs on inputs of shape \(batch, 3\)"):
+    text = r"^model: expected a module that runs on inputs of shape \(batch, 3\)"
+    with pytest.raises(UnsupportedModelError, match=text):
         lower(function, (3,))
 
 
@@ -407,7 +413,8 @@ def test_refuses_several_outputs(function: Callable[[torch.Tensor], Any]) -> Non
 
 
 def test_refuses_a_constant_output() -> None:
-    with pytest.raises(UnsupportedModelError, match=r"^model: expected an output that depends on the input, got a constant"):
+    text = r"^model: expected an output that depends on the input, got a constant"
+    with pytest.raises(UnsupportedModelError, match=text):
         lower(lambda x: torch.ones(2, 2), (3,))
 
 
@@ -431,7 +438,8 @@ def test_a_model_in_training_mode_is_computed_as_in_eval_mode() -> None:
 def test_no_warning_comes_with_a_model_in_eval_mode() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compute_partition(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU()).eval(), Slice.around(np.zeros(3)))
+        net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU()).eval()
+        compute_partition(net, Slice.around(np.zeros(3)))
 
 
 def everything_about(model: nn.Module) -> dict[str, Any]:
@@ -447,7 +455,8 @@ def everything_about(model: nn.Module) -> dict[str, Any]:
                        for name, p in model.named_parameters()},
         "buffers": {name: (id(b), b.dtype, b.device, b._version) for name, b in model.named_buffers()},
         "bits": {name: t.detach().numpy().tobytes() for name, t in model.state_dict().items()},
-        "gradients": {name: None if p.grad is None else p.grad.numpy().tobytes() for name, p in model.named_parameters()},
+        "gradients": {name: None if p.grad is None else p.grad.numpy().tobytes()
+                      for name, p in model.named_parameters()},
         "torch random": torch.get_rng_state().numpy().tobytes(),
         "numpy random": np.random.get_state()[1].tobytes(),
         "python random": random.getstate(),

@@ -79,7 +79,8 @@ def test_affine_maps_are_the_jacobians_of_the_users_model(cnn: nn.Sequential, im
         np.testing.assert_allclose(A[c], expected, rtol=0, atol=ROUNDINGS * np.abs(expected).max())
         with torch.no_grad():
             outputs = model(x)[0].numpy()
-        np.testing.assert_allclose(A[c] @ p.centroids[c] + b[c], outputs, rtol=0, atol=ROUNDINGS * np.abs(outputs).max())
+        found = A[c] @ p.centroids[c] + b[c]
+        np.testing.assert_allclose(found, outputs, rtol=0, atol=ROUNDINGS * np.abs(outputs).max())
 
 
 def test_the_affine_map_of_a_cell_holds_on_all_of_it(cnn: nn.Sequential, image_partition: Partition) -> None:
@@ -130,7 +131,7 @@ def test_areas_are_those_of_rational_arithmetic() -> None:
 
 
 def test_areas_of_tiny_cells_keep_their_digits() -> None:
-    """A domain of 1e-12 a million away from zero would lose all of them in a shoelace formula of absolute coordinates."""
+    """The shoelace formula of absolute coordinates would lose all digits of 1e-12, a million away from zero."""
     size = 2.0**-20
     p = compute_partition(nn.ReLU().eval(), square().with_domain(rectangle(2.0**20, 2.0**20 + size, -size, size)))
     np.testing.assert_allclose(p.areas, size * size, rtol=4 * UNIT_ROUNDOFF)
@@ -155,7 +156,7 @@ class TestLocate:
             assert cells[v] in loops
 
     def test_gives_a_cell_beside_the_edge_on_edges(self, partition: Partition) -> None:
-        """A point on an edge may lie on its wrong side by rounding, and outside of both cells; it is found all the same."""
+        """By rounding, a point on an edge may lie outside of both of its cells; it is found all the same."""
         for t in (0.5, 0.3, 0.9):
             a, b = partition.vertices[partition.edges[:, 0]], partition.vertices[partition.edges[:, 1]]
             cells = partition.locate(a + t * (b - a))
@@ -216,7 +217,8 @@ class TestPatterns:
             partition.patterns([0, -1])
 
     def test_refuse_other_shapes(self, partition: Partition) -> None:
-        with pytest.raises(ValueError, match=r"^where: expected cell ids \(n,\) or points \(n, 2\), got shape \(2, 3\)"):
+        text = r"^where: expected cell ids \(n,\) or points \(n, 2\), got shape \(2, 3\)"
+        with pytest.raises(ValueError, match=text):
             partition.patterns(np.zeros((2, 3)))
 
 
@@ -239,8 +241,8 @@ class TestRegions:
             net[2].weight.copy_(torch.tensor([[1.0, 0.0]]))
         p = compute_partition(net, square())
         assert (p.n_cells, p.n_regions) == (4, 2)
-        left, right = p.region_ids[p.locate([[-0.5, -0.5], [-0.5, 0.5]])], p.region_ids[p.locate([[0.5, -0.5], [0.5, 0.5]])]
-        assert left[0] == left[1] != right[0] == right[1]
+        left, above, right, below = p.region_ids[p.locate([[-0.5, -0.5], [-0.5, 0.5], [0.5, 0.5], [0.5, -0.5]])]
+        assert left == above != right == below
 
     def test_no_outgoing_weight_at_all_leaves_one(self) -> None:
         net = mlp(2, 6, 6, 1, seed=1)

@@ -1,4 +1,4 @@
-"""Cutting a complex along the zero lines of functions: vertices, edges and provenance, also where lines meet or touch."""
+"""Cutting a complex along zero lines of functions: vertices, edges, provenance, also where lines meet or touch."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def test_old_vertices_keep_their_places() -> None:
 def test_new_vertices_know_any_function_that_is_affine_on_the_cells() -> None:
     before = PlanarComplex.single_cell(UNIT_SQUARE)
     split = cut(before, (1, 0.3, -0.5), (-0.2, 1, -0.4), (1, 1, -1.1))
+
     def function(points: np.ndarray) -> np.ndarray:
         return points @ np.array([[2.0, -1, 0], [3, 0.5, 0]]) + [1.0, 0, 4]
 
@@ -108,7 +109,8 @@ def test_lines_in_general_position_make_the_number_of_cells_that_euler_says(n_li
     assert_is_complex(after)
     normals = np.array([line[:2] for line in lines])
     i, j = np.triu_indices(n_lines, 1)
-    meets = np.linalg.solve(np.stack([normals[i], normals[j]], axis=1), -np.array(lines)[np.stack([i, j], axis=1), 2][..., None])
+    pairs = np.stack([i, j], axis=1)
+    meets = np.linalg.solve(normals[pairs], -np.array(lines)[pairs, 2][..., None])
     inside = ((meets[..., 0] > 0) & (meets[..., 0] < 1)).all(axis=1)
     assert after.n_cells == 1 + n_lines + int(inside.sum())
 
@@ -165,7 +167,8 @@ def test_runs_of_cells_taken_apart_give_the_same(n_parts: int, monkeypatch: pyte
     monkeypatch.setattr(planar_module, "PARALLEL_CELLS", 1)
     monkeypatch.setattr(planar_module.torch, "get_num_threads", lambda: n_parts)
     found = cut(before, *lines[10:], layer=1)
-    for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges", "cell_hashes"):
+    for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges",
+                 "cell_hashes"):
         np.testing.assert_array_equal(getattr(found.after, name), getattr(expected.after, name), err_msg=name)
     np.testing.assert_array_equal(found.parents, expected.parents)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -19,7 +20,7 @@ LOOSE = 1e6
 """A bound a million times larger than the errors would merge what floats tell apart."""
 
 
-def output_bound(net: nn.Module, corners: torch.Tensor) -> Bound:
+def output_bound(net: Callable[[torch.Tensor], torch.Tensor], corners: torch.Tensor) -> Bound:
     """The bound of the outputs on the box of the corners, without any interpolation."""
     network = lower(net, tuple(corners.shape[1:]))
     bounds = {network.input_name: input_bound(corners)}
@@ -48,7 +49,8 @@ def test_errors_of_random_nets_stay_below_the_bound(widths: tuple[int, ...], slo
 
 @pytest.mark.parametrize("net", [
     nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Sequential(nn.Unflatten(1, (1, 3)), nn.AvgPool1d(2)),
-    nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2)), nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.ConstantPad1d(1, 2.0)),
+    nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 2, 2)),
+    nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.ConstantPad1d(1, 2.0)),
 ], ids=["batch norm", "average", "convolution", "padding"])
 def test_magnitudes_stay_below_the_bound(net: nn.Module) -> None:
     torch.manual_seed(0)
@@ -60,25 +62,49 @@ def test_magnitudes_stay_below_the_bound(net: nn.Module) -> None:
     assert (bound.variance >= 0).all()
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: x + 1, lambda x: 1 - x, lambda x: -x, lambda x: 3 * x, lambda x: x / 7, lambda x: torch.cat([x, x - x[:, :1]], 1),
-    lambda x: x.mean(1, keepdim=True), lambda x: x.sum(1, keepdim=True), lambda x: torch.sub(x, 1, alpha=2),
-    lambda x: torch.cat([x, torch.ones_like(x)], 1), lambda x: torch.stack(x.unbind(1), 1), lambda x: x[:, 1:] * 0.1 + x[:, :-1],
-])
-def test_bounds_of_functions_are_numbers_and_hold(function: object) -> None:
-    bound = output_bound(function, torch.ones(1, 3, dtype=torch.float64))  # type: ignore[arg-type]
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "add": lambda x: x + 1,
+    "number minus": lambda x: 1 - x,
+    "sub with alpha": lambda x: torch.sub(x, 1, alpha=2),
+    "neg": lambda x: -x,
+    "mul": lambda x: 3 * x,
+    "div": lambda x: x / 7,
+    "mean": lambda x: x.mean(1, keepdim=True),
+    "sum": lambda x: x.sum(1, keepdim=True),
+    "skip": lambda x: x[:, 1:] * 0.1 + x[:, :-1],
+    "cat": lambda x: torch.cat([x, x - x[:, :1]], 1),
+    "stack": lambda x: torch.stack(x.unbind(1), 1),
+    "cat with ones": lambda x: torch.cat([x, torch.ones_like(x)], 1),
+    "cat with new ones": lambda x: torch.cat([x, x.new_ones(x.shape[0], 2)], 1),
+    "cat with fives": lambda x: torch.cat([x, torch.full_like(x, 5)], 1),
+    "cat with an expanded constant":
+        lambda x: torch.cat([x, torch.tensor([[-3.0, 0.1]]).to(x.dtype).expand(x.shape[0], -1)], 1),
+    "written over": lambda x: torch.cat([_first_column_set(x), x], 1),
+}
+
+
+def _first_column_set(x: torch.Tensor) -> torch.Tensor:
+    copied = x.clone()
+    copied[:, 0] = 2.5
+    return copied
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_bounds_of_functions_are_numbers_and_hold(name: str) -> None:
+    function = FUNCTIONS[name]
+    bound = output_bound(function, torch.ones(1, 3, dtype=torch.float64))
     x = torch.rand(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    values = function(x)  # type: ignore[operator]
+    values = function(x)
     assert torch.isfinite(bound.square).all()
     assert (bound.variance >= 0).all()
     assert (values.square().amax(0).reshape(-1) <= bound.square.reshape(-1) * (1 + 64 * UNIT_ROUNDOFF)).all()
-    # A few roundings a step, four steps at most, or 4096 summed terms where the number of terms is not known: a bound far
-    # above that would merge what floats tell apart.
+    # A few roundings a step, four steps at most, or 4096 summed terms where the number of terms is not known: a bound
+    # far above that would merge what floats tell apart.
     assert float(bound.tolerance().max()) <= 2**13 * CONFIDENCE * UNIT_ROUNDOFF * float(bound.square.max().sqrt())
 
 
 def test_constants_carry_no_error() -> None:
-    bound = output_bound(lambda x: torch.cat([x, torch.ones_like(x)], 1), torch.ones(1, 2, dtype=torch.float64))  # type: ignore[arg-type]
+    bound = output_bound(lambda x: torch.cat([x, torch.ones_like(x)], 1), torch.ones(1, 2, dtype=torch.float64))
     assert (bound.variance.reshape(-1)[2:] <= (2 * UNIT_ROUNDOFF) ** 2).all()
 
 
@@ -112,7 +138,8 @@ def test_a_corner_farther_than_the_bound_is_cut_off() -> None:
 def test_the_bound_grows_with_the_input() -> None:
     """Far from zero, coordinates have fewer digits."""
     net = mlp(2, 4, 1)
-    near, far = (output_bound(net, torch.full((1, 2), size, dtype=torch.float64)).tolerance()[0] for size in (1.0, 2.0**20))
+    corner = torch.ones(1, 2, dtype=torch.float64)
+    near, far = (output_bound(net, size * corner).tolerance()[0] for size in (1.0, 2.0**20))
     assert far > 2.0**18 * near
 
 

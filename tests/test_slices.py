@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,8 @@ class TestThrough:
         """Also where the line is not exact because the anchors are rounded to their type."""
         x1, x2, _ = anchors_of((50,))
         points = [p.astype(dtype) for p in (x1, x2, x1 + at * (x2 - x1))]
-        with pytest.raises(ValueError, match=r"^x1, x2, x3: expected anchors that are not on one line, got collinear ones"):
+        text = r"^x1, x2, x3: expected anchors that are not on one line, got collinear ones"
+        with pytest.raises(ValueError, match=text):
             Slice.through(*points)
 
 
@@ -243,7 +245,9 @@ class TestFromBasis:
         with pytest.raises(ValueError, match=r"^basis: expected shape \(2, 3\), got \(3, 2\)"):
             Slice.from_basis(np.zeros(3), np.eye(3)[:, :2])
 
-    @pytest.mark.parametrize("basis", [[[1.0, 0], [1, 0]], [[1.0, 0], [0, 1.001]], [[1.0, 1e-6], [0, 1]], [[0.0, 0], [0, 0]]])
+    @pytest.mark.parametrize("basis", [
+        [[1.0, 0], [1, 0]], [[1.0, 0], [0, 1.001]], [[1.0, 1e-6], [0, 1]], [[0.0, 0], [0, 0]],
+    ])
     def test_refuses_vectors_that_are_not_orthonormal(self, basis: Any) -> None:
         with pytest.raises(ValueError, match=r"^basis: expected two orthonormal vectors, got the Gram matrix"):
             Slice.from_basis(np.zeros(2), basis)
@@ -259,10 +263,11 @@ class TestDomains:
     def test_corners_on_a_side_are_allowed(self) -> None:
         assert len(as_domain([[0, 0], [1, 0], [2, 0], [2, 2], [0, 2]])) == 5
 
-    @pytest.mark.parametrize("domain", [np.zeros(4), np.zeros((2, 2)), np.zeros((4, 3)), np.zeros((2, 2, 2)), np.empty((0, 2))])
-    def test_other_shapes_are_refused(self, domain: Any) -> None:
-        with pytest.raises(ValueError, match=r"^domain: expected the corners of a convex polygon, shape \(k, 2\) .*, got"):
-            as_domain(domain)
+    @pytest.mark.parametrize("shape", [(4,), (2, 2), (4, 3), (2, 2, 2), (0, 2)])
+    def test_other_shapes_are_refused(self, shape: tuple[int, ...]) -> None:
+        text = rf"^domain: expected the corners of a convex polygon, shape \(k, 2\) .*, got {re.escape(str(shape))}"
+        with pytest.raises(ValueError, match=text):
+            as_domain(np.zeros(shape))
 
     @pytest.mark.parametrize("domain", [
         [[0, 0], [1, 0], [2, 0]], [[1, 1], [1, 1], [1, 1]], [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]],
@@ -281,11 +286,11 @@ class TestDomains:
 
     def test_a_star_is_refused(self) -> None:
         angles = np.arange(5) * 4 * np.pi / 5
-        with pytest.raises(ValueError, match=r"^domain: expected a convex polygon without crossing or repeated corners, got"):
+        with pytest.raises(ValueError, match=r"^domain: expected .* without crossing or repeated corners, got"):
             as_domain(np.stack([np.cos(angles), np.sin(angles)], axis=1))
 
     def test_a_repeated_corner_is_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"^domain: expected a convex polygon without crossing or repeated corners, got"):
+        with pytest.raises(ValueError, match=r"^domain: expected .* without crossing or repeated corners, got"):
             as_domain([[0, 0], [1, 0], [1, 0], [1, 1], [0, 1]])
 
     def test_nan_is_refused(self) -> None:

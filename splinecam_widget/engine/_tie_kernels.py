@@ -38,7 +38,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
     segment_cell = np.empty(64, np.int32)
     n_pieces, n_points, n_segments = np.int64(0), np.int64(0), np.int64(0)
     candidates = np.empty(n_out, np.int64)
-    # A polygon under the knife: coordinates, candidate values, and the class across the edge that starts at each corner.
+    # A polygon under the knife: coordinates, candidate values, the candidate across the edge that starts at each corner.
     size = 64
     xy, z, tag = np.empty((size, 2)), np.empty((size, n_out)), np.empty(size, np.int64)
     xy2, z2, tag2 = np.empty((size, 2)), np.empty((size, n_out)), np.empty(size, np.int64)
@@ -119,7 +119,17 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
                         xy2[count] = xy[i]
                         z2[count, :m] = z[i, :m]
                         # From a tie at this corner into the other side: the new edge runs along the tie.
-                        tag2[count] = j if (s == 0 and s2 < 0) else tag[i]
+                        tag2[count] = y if (s == 0 and s2 < 0) else tag[i]
+                        if s == 0 and s2 == 0 and tag[i] >= 0:
+                            # Three classes tie along this edge. Across it wins the one that falls back faster here.
+                            rival = tag[i]
+                            ahead, rival_ahead = 0.0, 0.0
+                            for q in range(n):
+                                if z[q, x] - z[q, y] > ahead:
+                                    ahead, rival_ahead = z[q, x] - z[q, y], z[q, x] - z[q, rival]
+                            slack = tol + tolerance[k] + tolerance[candidates[rival]]
+                            if ahead > rival_ahead + slack or (ahead >= rival_ahead - slack and y < rival):
+                                tag2[count] = y
                         count += 1
                     if s * s2 < 0:
                         r = d / (d - d2)
@@ -127,7 +137,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
                         xy2[count, 1] = xy[i, 1] + r * (xy[i2, 1] - xy[i, 1])
                         for q in range(m):
                             z2[count, q] = z[i, q] + r * (z[i2, q] - z[i, q])
-                        tag2[count] = j if s > 0 else tag[i]
+                        tag2[count] = y if s > 0 else tag[i]
                         count += 1
                 if not any_plus:
                     count = 0
@@ -144,7 +154,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
                 i2 = i + 1 if i + 1 < n else 0
                 piece_points[n_points + i] = xy[i]
                 area += (xy[i, 0] - xy[0, 0]) * (xy[i2, 1] - xy[0, 1]) - (xy[i, 1] - xy[0, 1]) * (xy[i2, 0] - xy[0, 0])
-                if tag[i] > k:
+                if tag[i] >= 0 and candidates[tag[i]] > k:
                     segments = grown(segments, n_segments + 1)
                     segment_classes = grown(segment_classes, n_segments + 1)
                     segment_cell = grown(segment_cell, n_segments + 1)
@@ -153,7 +163,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
                     segments[n_segments, 2] = xy[i2, 0]
                     segments[n_segments, 3] = xy[i2, 1]
                     segment_classes[n_segments, 0] = k
-                    segment_classes[n_segments, 1] = tag[i]
+                    segment_classes[n_segments, 1] = candidates[tag[i]]
                     segment_cell[n_segments] = c
                     n_segments += 1
             if area > best_area:
@@ -170,65 +180,93 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
 
 
 @njit(cache=True, nogil=True)
-def tied_vertices(values, tolerance):
-    """Vertices at which a second output ties with the largest: (V,) bool."""
-    n_vertices, n_out = values.shape
-    tied = np.zeros(n_vertices, np.bool_)
-    for v in range(n_vertices):
-        best = 0
-        for k in range(1, n_out):
-            if values[v, k] > values[v, best]:
-                best = k
-        for k in range(n_out):
-            if k != best and values[v, best] - values[v, k] <= tolerance[best] + tolerance[k]:
-                tied[v] = True
-                break
-    return tied
-
-
-@njit(cache=True, nogil=True)
-def ties_along_edges(points, edges, beside, offsets, vertices, values, tolerance, tied):
-    """Inner edges along which outputs tie for the maximum and different classes win on either side.
+def ties_along_edges(points, edges, beside, offsets, vertices, values, tolerance):
+    """Parts of inner edges along which outputs tie for the maximum and different classes win on either side.
 
     Returns
     -------
-    found (S,) : edge ids
+    segments (S, 4) : both ends of each part
     classes (S, 2) : the winners, lower first
+    cells (S,) : the cell on the left of the edge
     """
     n_out = values.shape[1]
-    found = np.empty(16, np.int64)
+    segments = np.empty((16, 4))
     classes = np.empty((16, 2), np.int32)
+    cells = np.empty(16, np.int32)
+    candidates = np.empty(n_out, np.int64)
+    taken = np.empty(n_out, np.bool_)
     n = 0
     for e in range(len(edges)):
         a, b = edges[e, 0], edges[e, 1]
-        if not (tied[a] and tied[b]) or beside[e, 0] < 0 or beside[e, 1] < 0:
+        if beside[e, 0] < 0 or beside[e, 1] < 0:
             continue
-        best_a, best_b = values[a].max(), values[b].max()
-        winners = (-1, -1)
-        ex, ey = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
-        for side in range(2):
-            c = beside[e, side]
-            far, across = a, -1.0
-            for k in range(offsets[c], offsets[c + 1]):
-                v = vertices[k]
-                d = abs(ex * (points[v, 1] - points[a, 1]) - ey * (points[v, 0] - points[a, 0]))
-                if d > across:
-                    far, across = v, d
-            win, n_tied = -1, 0
-            for k in range(n_out):
-                if best_a - values[a, k] > 2 * tolerance[k] or best_b - values[b, k] > 2 * tolerance[k]:
-                    continue
-                n_tied += 1
-                if win < 0 or values[far, k] - values[far, win] > tolerance[k] + tolerance[win]:
-                    win = k
-            if n_tied < 2:
-                win = -1
-            winners = (win, winners[1]) if side == 0 else (winners[0], win)
-        if winners[0] >= 0 and winners[1] >= 0 and winners[0] != winners[1]:
-            found = grown(found, n + 1)
+        # The classes that may be largest somewhere on the edge: not below at both ends what another reaches at both.
+        floor = -np.inf
+        for k in range(n_out):
+            floor = max(floor, min(values[a, k], values[b, k]) - tolerance[k])
+        m = 0
+        for k in range(n_out):
+            if max(values[a, k], values[b, k]) + tolerance[k] >= floor:
+                candidates[m] = k
+                taken[m] = False
+                m += 1
+        for x in range(m):
+            if taken[x]:
+                continue
+            k = candidates[x]
+            low, high = 0.0, 1.0
+            n_tied = 0
+            for y in range(m):
+                j = candidates[y]
+                tol = tolerance[k] + tolerance[j]
+                d, d2 = values[a, k] - values[a, j], values[b, k] - values[b, j]
+                if y == x or (abs(d) <= tol and abs(d2) <= tol):
+                    taken[y] = True
+                    n_tied += 1
+                elif d <= tol and d2 <= tol:
+                    high = -1.0
+                elif d < -tol:
+                    low = max(low, d / (d - d2))
+                elif d2 < -tol:
+                    high = min(high, d / (d - d2))
+            if n_tied < 2 or high <= low:
+                continue
+            left = winner_across(points, vertices, offsets, values, tolerance, a, b, beside[e, 0], k, candidates, m)
+            right = winner_across(points, vertices, offsets, values, tolerance, a, b, beside[e, 1], k, candidates, m)
+            if left == right:
+                continue
+            segments = grown(segments, n + 1)
             classes = grown(classes, n + 1)
-            found[n] = e
-            classes[n, 0] = min(winners)
-            classes[n, 1] = max(winners)
+            cells = grown(cells, n + 1)
+            for i in range(2):
+                along = points[b, i] - points[a, i]
+                segments[n, i] = points[a, i] + low * along
+                segments[n, 2 + i] = points[b, i] if high == 1.0 else points[a, i] + high * along
+            classes[n, 0] = min(left, right)
+            classes[n, 1] = max(left, right)
+            cells[n] = beside[e, 0]
             n += 1
-    return found[:n].copy(), classes[:n].copy()
+    return segments[:n].copy(), classes[:n].copy(), cells[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def winner_across(points, vertices, offsets, values, tolerance, a, b, c, k, candidates, m):
+    """The class that wins in cell c beside its edge (a, b), of the candidates that tie with k along the edge."""
+    ex, ey = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
+    far, across = a, -1.0
+    for i in range(offsets[c], offsets[c + 1]):
+        v = vertices[i]
+        d = abs(ex * (points[v, 1] - points[a, 1]) - ey * (points[v, 0] - points[a, 0]))
+        if d > across:
+            far, across = v, d
+    win = k
+    for y in range(m):
+        j = candidates[y]
+        tol = tolerance[k] + tolerance[j]
+        if abs(values[a, k] - values[a, j]) > tol or abs(values[b, k] - values[b, j]) > tol:
+            continue
+        ahead = values[far, j] - values[far, win]
+        slack = tolerance[j] + tolerance[win]
+        if ahead > slack or (ahead >= -slack and j < win):
+            win = j
+    return win

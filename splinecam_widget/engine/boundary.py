@@ -81,18 +81,15 @@ def winners_of(partition: Partition, level: float = 0.0) -> Winners:
     cells, points, offsets, classes, piece_cells, inside, inside_classes, inside_cells = _tie_kernels.winner_pieces(
         partition.vertices, partition.cell_offsets, partition.cell_vertices, values, tolerance
     )
-    tied = _tie_kernels.tied_vertices(values, tolerance)
-    along, along_classes = np.empty(0, np.int64), np.empty((0, 2), np.int32)
-    if tied.any():
-        along, along_classes = _tie_kernels.ties_along_edges(
-            partition.vertices, partition.edges, partition.edge_cells, partition.cell_offsets, partition.cell_vertices,
-            values, tolerance, tied,
-        )
+    along, along_classes, along_cells = _tie_kernels.ties_along_edges(
+        partition.vertices, partition.edges, partition.edge_cells, partition.cell_offsets, partition.cell_vertices,
+        values, tolerance,
+    )
     pairs = np.concatenate([inside_classes, along_classes])
     boundary = Boundary(
-        np.concatenate([inside.reshape(-1, 2, 2), partition.vertices[partition.edges[along]]]),
+        np.concatenate([inside, along]).reshape(-1, 2, 2),
         np.full_like(pairs, -1) if single else pairs,
-        np.concatenate([inside_cells, partition.edge_cells[along, 0]]),
+        np.concatenate([inside_cells, along_cells]),
     )
     return Winners(cells, points, offsets, classes, piece_cells, boundary)
 
