@@ -1,7 +1,7 @@
 """What the engine's results are held against: exact rational subdivision of small nets, invariants of partitions.
 
-The subdivision shares no idea with the engine's: polygons are cut one by one in `fractions.Fraction`, without rounding or
-tolerance. It knows fully connected ReLU and LeakyReLU nets only.
+The subdivision shares no idea with the engine's: polygons are cut one by one in `fractions.Fraction`, without
+rounding or tolerance. It knows fully connected ReLU and LeakyReLU nets only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Form = tuple[Fraction, Fraction, Fraction]
 UNIT_ROUNDOFF = 2.0**-53
 AREA_TOLERANCE = 1e-9
 """Relative error of the sum of all areas. Each area is a sum of at most a hundred rounded products and there are at
-most a million cells: 1e8 roundings of 1.1e-16, added up in the worst way, are 1.1e-8; their random sum stays below 1e-11."""
+most a million cells: 1e8 roundings of 1.1e-16, in the worst way, are 1.1e-8; their random sum stays below 1e-11."""
 CORNER_ROUNDINGS = 64.0
 """A vertex interpolates twice on old vertices, which themselves did so a layer before: a few roundings of the largest
 coordinate a layer, and the cross product of two differences adds four."""

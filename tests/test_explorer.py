@@ -97,7 +97,7 @@ def test_a_long_walk_stays_right(network: Network) -> None:
     numbers = np.random.default_rng(0)
     plane = square()
     explorer = Explorer(network, plane)
-    for _ in range(12):
+    for _ in range(6):
         x, y = numbers.uniform(-1, 1, 2)
         half = 10 ** numbers.uniform(-2, 0.3)
         plane = plane.with_domain(rectangle(x - half, x + half, y - half, y + half))
