@@ -28,7 +28,7 @@ help:
 
 demo: $(VENV)/.made-demo $(BUNDLE)
 	@echo "== compiling the kernels (once)"
-	@$(RUN) -m splinecam_widget.engine.warmup
+	@$(RUN) -m splinecam_widget.engine
 	@$(RUN) scripts/demo.py --port "$(PORT)"
 
 check: setup lint types test-js

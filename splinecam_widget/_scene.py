@@ -6,7 +6,6 @@ Used by one thread at a time. A wish that cannot be fulfilled raises and changes
 from __future__ import annotations
 
 import copy
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,15 +21,13 @@ from .engine.compute import Work
 from .engine.errors import Cancelled
 from .engine.evaluation import evaluate
 from .engine.explorer import Explorer
-from .engine.lowering import Network, lower
+from .engine.lowering import lower
+from .engine.network import Network
 from .engine.partition import Partition
 from .engine.rounding import UNIT_ROUNDOFF
 from .engine.slices import Slice, rectangle, square_around
 
 KEEP: Literal["keep"] = "keep"
-
-_TRACING = threading.Lock()
-"""torch.export patches torch while it traces, so two traces at a time break each other."""
 
 ON_PLANE_ROUNDINGS = 16.0
 """An anchor lies in the plane when it is no farther from it than the rounding of a point made from slice coordinates: two
@@ -146,8 +143,7 @@ class Scene:
         plane, number, is_default = self._plane(anchors, wish, before)
         explorer = self._explorer
         if explorer is None:
-            with _TRACING:
-                explorer = Explorer(lower(self._model, plane.input_shape), plane)
+            explorer = Explorer(lower(self._model, plane.input_shape), plane)
             self._explorer, self._model = explorer, None
             started = time.perf_counter()
         partition = explorer.show(plane, tick)

@@ -27,10 +27,13 @@ class Worker:
     ----------
     name : str
         Of the thread.
+    enter : callable
+        Called first on every thread.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, enter: Callable[[], None] = lambda: None) -> None:
         self._name = name
+        self._enter = enter
         self._waiting: dict[object, tuple[Job, contextvars.Context]] = {}
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -69,6 +72,7 @@ class Worker:
             self._condition.notify_all()
 
     def _run(self) -> None:
+        self._enter()
         while True:
             with self._condition:
                 if not self._condition.wait_for(lambda: self._waiting or self._closed, IDLE_SECONDS) or self._closed:

@@ -28,9 +28,10 @@ from ._protocol import (
 )
 from ._scene import KEEP, Scene, Shown, Wish
 from ._scheduler import Worker
+from .engine import threads
 from .engine.arrays import Float64, as_numbers
 from .engine.errors import Cancelled
-from .engine.lowering import Network
+from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain, rectangle
 from .engine.warmup import is_warm, warm_up
@@ -204,8 +205,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
         self._scene = Scene(model, points, board, None if domain is None else as_domain(domain))
-        self._worker = Worker("splinecam")
-        self._answers = Worker("splinecam-answers")
+        self._worker = Worker("splinecam-widget", threads.enter)
+        self._answers = Worker("splinecam-widget-answers", threads.enter)
         self._lock = threading.RLock()
         self._last: dict[str, Message] = {}
         self._dirty: dict[str, Any] = {}

@@ -89,15 +89,7 @@ def _first_column_set(x: torch.Tensor) -> torch.Tensor:
     return copied
 
 
-FILLED_IS_VARIED = pytest.mark.xfail(
-    strict=True, reason="ones_like and new_ones fill the row of variances too: an error bound of 8 hides kinks"
-)
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=FILLED_IS_VARIED if name in ("cat with ones", "cat with new ones") else ())
-    for name in FUNCTIONS
-])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_bounds_of_functions_are_numbers_and_hold(name: str) -> None:
     function = FUNCTIONS[name]
     bound = output_bound(function, torch.ones(1, 3, dtype=torch.float64))
@@ -111,7 +103,6 @@ def test_bounds_of_functions_are_numbers_and_hold(name: str) -> None:
     assert float(bound.tolerance().max()) <= 2**13 * CONFIDENCE * UNIT_ROUNDOFF * float(bound.square.max().sqrt())
 
 
-@FILLED_IS_VARIED
 def test_constants_carry_no_error() -> None:
     bound = output_bound(lambda x: torch.cat([x, torch.ones_like(x)], 1), torch.ones(1, 2, dtype=torch.float64))
     assert (bound.variance.reshape(-1)[2:] <= (2 * UNIT_ROUNDOFF) ** 2).all()

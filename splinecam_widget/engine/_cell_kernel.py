@@ -39,20 +39,11 @@ def unit_key(layer, unit):
 
 
 @njit(cache=True, nogil=True)
-def sign_inside(rows, tolerance, unit, l, table, n_units, ends, t, chord_p, chord_q, iv_chord, iv_other, iv_s, r):
-    """Sign of local unit `l` at inner vertex `r`, from the chord it lies on."""
-    i = iv_chord[r]
-    if l == i or l == iv_other[r]:
-        return 0
-    p, q = chord_p[i], chord_q[i]
-    sp, sq = table[p * n_units + l], table[q * n_units + l]
-    if sp == sq or sq == 0:
-        return np.int64(sp)
-    if sp == 0:
-        return np.int64(sq)
-    zp = rows[ends[p, 0], unit] + t[p] * (rows[ends[p, 1], unit] - rows[ends[p, 0], unit])
-    zq = rows[ends[q, 0], unit] + t[q] * (rows[ends[q, 1], unit] - rows[ends[q, 0], unit])
-    z = zp + iv_s[r] * (zq - zp)
+def sign_on_chord(rows, tolerance, unit, a, b, s, c, d, t, r):
+    """Sign of a unit at `r` between two places: at `s` on edge (a, b) and at `t` on edge (c, d)."""
+    p = rows[a, unit] + s * (rows[b, unit] - rows[a, unit])
+    q = rows[c, unit] + t * (rows[d, unit] - rows[c, unit])
+    z = p + r * (q - p)
     if z > tolerance[unit]:
         return 1
     if z < -tolerance[unit]:
@@ -76,7 +67,7 @@ def split_cells(
     -------
     offsets, vertices, edges : loops of the new cells
     hashes, parents : activation hash and old cell of each new one
-    chord_ends (N, 4), chord_weights (N, 3) : where the new inner vertices lie, see `_sign_kernels.rows_on_chords`
+    chord_ends (N, 4), chord_weights (N, 3) : where the new inner vertices lie, see `_sign_kernels.rows_at`
     new_edges (M, 2), new_units (M,) : pieces of chords
     n_irregular : splits whose signs were not those of a line through a convex cell
     """
@@ -124,6 +115,7 @@ def split_cells(
     loop_e = np.empty(64, np.int32)
     signs = np.empty(64, np.int8)
     todo = np.empty(64, np.int32)
+    frame_units = np.empty(64, np.int32)
 
     for cell in range(begin, end):
         lo, hi = cell_offsets[cell], cell_offsets[cell + 1]
@@ -197,9 +189,8 @@ def split_cells(
             ends[n_border, 0] = v
             ends[n_border, 1] = v
             t[n_border] = 0.0
-            row = n_border * m
             for l in range(m):
-                table[row + l] = sign_at(positive, negative, v, units[l])
+                table[l * size + n_border] = sign_at(positive, negative, v, units[l])
             n_border += 1
             if count == 0:
                 continue
@@ -212,17 +203,19 @@ def split_cells(
                 t[n_border + i] = vertex_t[place]
             # A unit that does not change sign along the edge has the sign of the end where it is not zero.
             for l in range(m):
-                here = table[row + l]
+                row = l * size + n_border
+                here = table[row - 1]
                 there = sign_at(positive, negative, other, units[l])
                 between = there if here == 0 else here
                 for i in range(count):
-                    table[(n_border + i) * m + l] = between
+                    table[row + i] = between
             for x in range(crossing_offsets[e], crossing_offsets[e + 1]):
                 l = local_of[crossing_units[x]]
                 place = crossing_places[x] if forward else count - 1 - crossing_places[x]
-                table[(n_border + place) * m + l] = 0
+                row = l * size + n_border
+                table[row + place] = 0
                 for i in range(place + 1, count):
-                    table[(n_border + i) * m + l] = -table[row + l]
+                    table[row + i] = -table[row - 1]
             n_border += count
 
         # One chord a unit: from where it goes from + to -, to where it comes back.
@@ -230,14 +223,17 @@ def split_cells(
         chord_q = grown(chord_q, m)
         for l in range(m):
             chord_p[l], chord_q[l] = -1, -1
-            k0 = 0
-            while table[k0 * m + l] != 1:
-                k0 += 1
+            row = l * size
+            k = np.int64(0)
+            while table[row + k] != 1:
+                k += 1
             last, zero = 1, -1
             turns = 0
-            for step in range(1, n_border + 1):
-                k = (k0 + step) % n_border
-                s = table[k * m + l]
+            for _ in range(n_border):
+                k += 1
+                if k == n_border:
+                    k = 0
+                s = table[row + k]
                 if s == 0:
                     if zero < 0:
                         zero = k
@@ -281,34 +277,32 @@ def split_cells(
             frame_hash = stack_hash[n_frames]
             top = base
 
+            # A loop has every vertex at most once, and an edge fewer halves than that.
+            reserve = n_border + n_iv + 4
+            if reserve > len(loop_v):
+                loop_v, loop_e = grown(loop_v, reserve), grown(loop_e, reserve)
+                signs, todo = grown(signs, reserve), grown(todo, reserve)
             # The loop with the cuts that neighbours made since; signs of the first unit along it.
             n = np.int64(0)
             for k in range(nv):
                 v, e = stack[base + 3 + k], stack[base + 3 + nv + k]
-                loop_v = grown(loop_v, n + 1)
-                loop_e = grown(loop_e, n + 1)
                 loop_v[n] = v
                 if e < n_border or ce[e - n_border, 3] < 0:
                     loop_e[n] = e
                     n += 1
                     continue
-                depth = np.int64(0)
-                todo = grown(todo, depth + 1)
                 todo[0] = e
-                depth = 1
+                depth = np.int64(1)
                 while depth > 0:
                     depth -= 1
                     e = todo[depth]
                     c = e - n_border
                     if ce[c, 3] < 0:
-                        loop_v = grown(loop_v, n + 1)
-                        loop_e = grown(loop_e, n + 1)
                         loop_v[n] = v
                         loop_e[n] = e
                         n += 1
                         v = ce[c, 1] if ce[c, 0] == v else ce[c, 0]
                     else:
-                        todo = grown(todo, depth + 2)
                         if ce[c, 0] == v:
                             todo[depth], todo[depth + 1] = ce[c, 4], ce[c, 3]
                         else:
@@ -327,26 +321,44 @@ def split_cells(
                 n_leaves += 1
                 continue
 
-            # Units of the frame start at `base + 3 + 2 * nv`; the frame stays readable until the children are pushed.
-            l = np.int64(stack[base + 3 + 2 * nv])
+            # The children go where the frame was: all that is still needed of it is taken out.
+            frame_units = grown(frame_units, nu)
+            for x in range(nu):
+                frame_units[x] = stack[base + 3 + 2 * nv + x]
+            l = np.int64(frame_units[0])
             unit = np.int64(units[l])
-            signs = grown(signs, n)
-            k0 = -1
-            for k in range(n):
-                v = loop_v[k]
+            row = l * size
+            k = np.int64(-1)
+            for at in range(n):
+                v = np.int64(loop_v[at])
                 if v < n_border:
-                    signs[k] = table[v * m + l]
+                    s = np.int64(table[row + v])
                 else:
-                    signs[k] = sign_inside(rows, tolerance, unit, l, table, m, ends, t, chord_p, chord_q,
-                                           iv_chord, iv_other, iv_s, v - n_border)
-                if k0 < 0 and signs[k] == 1:
-                    k0 = k
+                    r = v - n_border
+                    i = iv_chord[r]
+                    if l == i or l == iv_other[r]:
+                        s = np.int64(0)
+                    else:
+                        a, b = chord_p[i], chord_q[i]
+                        sa, sb = np.int64(table[row + a]), np.int64(table[row + b])
+                        if sa == sb or sb == 0:
+                            s = sa
+                        elif sa == 0:
+                            s = sb
+                        else:
+                            s = np.int64(sign_on_chord(rows, tolerance, unit, ends[a, 0], ends[a, 1], t[a],
+                                                       ends[b, 0], ends[b, 1], t[b], iv_s[r]))
+                signs[at] = s
+                if k < 0 and s == 1:
+                    k = at
             # Where the unit goes from + to - (cut 1) and back (cut 2): at a vertex, or on the edge that ends at a vertex.
             cut1, cut2 = np.int64(-1), np.int64(-1)
             on_edge1, on_edge2 = False, False
             last, zero = 1, np.int64(-1)
-            for step in range(1, n + 1):
-                k = (k0 + step) % n
+            for _ in range(n):
+                k += 1
+                if k == n:
+                    k = 0
                 s = signs[k]
                 if s == 0:
                     if zero < 0:
@@ -409,13 +421,12 @@ def split_cells(
             ce[n_ce, 0], ce[n_ce, 1], ce[n_ce, 2], ce[n_ce, 3] = v2, v1, l, -1
             n_ce += 1
 
-            # Both children go above the parent's frame, which is still read; they are moved down afterwards.
-            write = base + length + 1
+            write = base
+            stack = grown(stack, write + 2 * (4 + 2 * (n + 2) + nu))
+            stack_hash = grown(stack_hash, n_frames + 2)
             for side in range(2):
                 first, stop_at = (cut2, cut1) if side == 0 else (cut1, cut2)
                 made_first, made_stop = (made2, made1) if side == 0 else (made1, made2)
-                stack = grown(stack, write + 4 + 2 * (n + 2) + nu)
-                stack_hash = grown(stack_hash, n_frames + 1)
                 count = np.int64(0)
                 # The loop: the first cut, the run of this side's sign, the second cut, back along the chord.
                 place = write + 3
@@ -423,16 +434,14 @@ def split_cells(
                     c = loop_e[(first - 1) % n] - n_border
                     stack[place] = made_first
                     half = ce[c, 4] if ce[ce[c, 4] - n_border, 1] == loop_v[first] else ce[c, 3]
-                    todo = grown(todo, n + 2)
                     todo[0] = half
                     count = 1
                 k = first
                 while True:
-                    todo = grown(todo, count + 2)
                     if k == stop_at and made_stop < 0:
                         break
                     stack[place + count] = loop_v[k]
-                    following = (k + 1) % n
+                    following = k + 1 if k + 1 < n else np.int64(0)
                     if following == stop_at and made_stop >= 0:
                         c = loop_e[k] - n_border
                         todo[count] = ce[c, 3] if ce[ce[c, 3] - n_border, 0] == loop_v[k] else ce[c, 4]
@@ -452,16 +461,28 @@ def split_cells(
                     child_hash ^= unit_key(layer, unit)
                 kept = np.int64(0)
                 for x in range(1, nu):
-                    other_l = np.int64(stack[base + 3 + 2 * nv + x])
+                    other_l = np.int64(frame_units[x])
                     other_unit = np.int64(units[other_l])
+                    row = other_l * size
                     has_plus, has_minus = False, False
                     for k in range(count):
-                        v = stack[place + k]
+                        v = np.int64(stack[place + k])
                         if v < n_border:
-                            s = np.int64(table[v * m + other_l])
+                            s = np.int64(table[row + v])
                         else:
-                            s = np.int64(sign_inside(rows, tolerance, other_unit, other_l, table, m, ends, t,
-                                                     chord_p, chord_q, iv_chord, iv_other, iv_s, v - n_border))
+                            r = v - n_border
+                            i = iv_chord[r]
+                            if other_l == i or other_l == iv_other[r]:
+                                continue
+                            a, b = chord_p[i], chord_q[i]
+                            sa, sb = np.int64(table[row + a]), np.int64(table[row + b])
+                            if sa == sb or sb == 0:
+                                s = sa
+                            elif sa == 0:
+                                s = sb
+                            else:
+                                s = np.int64(sign_on_chord(rows, tolerance, other_unit, ends[a, 0], ends[a, 1], t[a],
+                                                           ends[b, 0], ends[b, 1], t[b], iv_s[r]))
                         if s > 0:
                             has_plus = True
                         elif s < 0:
@@ -480,10 +501,7 @@ def split_cells(
                 n_frames += 1
                 stack[write + 3 + 2 * count + kept] = stack[write]
                 write += 4 + 2 * count + kept
-            shift = length + 1
-            for k in range(base + shift, write):
-                stack[k - shift] = stack[k]
-            top = write - shift
+            top = write
 
         # Inner vertices and edges get their numbers; the leaves become cells.
         chord_ends = grown(chord_ends, n_inner + n_iv)
@@ -519,25 +537,24 @@ def split_cells(
         for leaf in range(n_leaves):
             n = np.int64(leaves[read])
             read += 1
+            reserve = n_border + n_iv + 4
+            out_vertices = grown(out_vertices, n_loop + reserve)
+            out_edges = grown(out_edges, n_loop + reserve)
             for k in range(n):
                 v, e = np.int64(leaves[read + k]), leaves[read + n + k]
-                todo = grown(todo, 2)
                 todo[0] = e
-                depth = 1
+                depth = np.int64(1)
                 while depth > 0:
                     depth -= 1
                     e = todo[depth]
                     c = e - n_border
                     if c >= 0 and ce[c, 3] >= 0:
-                        todo = grown(todo, depth + 2)
                         if ce[c, 0] == v:
                             todo[depth], todo[depth + 1] = ce[c, 4], ce[c, 3]
                         else:
                             todo[depth], todo[depth + 1] = ce[c, 3], ce[c, 4]
                         depth += 2
                         continue
-                    out_vertices = grown(out_vertices, n_loop + 1)
-                    out_edges = grown(out_edges, n_loop + 1)
                     out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
                     out_edges[n_loop] = border_edge[e] if c < 0 else ce_global[c]
                     n_loop += 1

@@ -142,21 +142,51 @@ def edge_pieces(edges, layers, units, vertex_offsets, first_vertex, new_edges, n
 
 
 @njit(cache=True, nogil=True)
-def rows_on_edges(rows, ends, t, out):
-    """out[i] = rows[ends[i, 0]] + t[i] (rows[ends[i, 1]] - rows[ends[i, 0]])."""
-    for i in range(len(t)):
-        a, b, s = ends[i, 0], ends[i, 1], t[i]
-        for j in range(rows.shape[1]):
-            out[i, j] = rows[a, j] + s * (rows[b, j] - rows[a, j])
+def cut_edges(edges, layers, units, rows, tolerance):
+    """Everything about the edges of a split: signs, crossings, new vertices and pieces.
+
+    Returns
+    -------
+    positive, negative, peak : see `pack_signs`
+    offsets : see `count_crossings`
+    crossing_units, places, parents, t, vertex_offsets, n_close : see `edge_crossings`
+    pieces, piece_layers, piece_units : see `edge_pieces`
+    """
+    n_vertices, n_units = rows.shape
+    positive = np.empty((n_vertices, (n_units + 63) // 64), np.uint64)
+    negative = np.empty_like(positive)
+    peak = np.zeros(n_units)
+    pack_signs(rows, tolerance, positive, negative, peak)
+    offsets = count_crossings(edges, positive, negative)
+    crossing_units, places, parents, t, vertex_offsets, n_close = edge_crossings(
+        edges, positive, negative, rows, tolerance, offsets)
+    n_pieces = len(edges) + len(t)
+    pieces = np.empty((n_pieces, 2), np.int32)
+    piece_layers, piece_units = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
+    edge_pieces(edges, layers, units, vertex_offsets, n_vertices, pieces, piece_layers, piece_units)
+    return (positive, negative, peak, offsets, crossing_units, places, parents, t, vertex_offsets, n_close,
+            pieces, piece_layers, piece_units)
 
 
 @njit(cache=True, nogil=True)
-def rows_on_chords(rows, ends, weights, out):
-    """out[i] = p + weights[i, 2] (q - p), with p and q on the edges ends[i, :2] and ends[i, 2:], at weights[i, :2]."""
-    for i in range(len(ends)):
-        a, b, c, d = ends[i, 0], ends[i, 1], ends[i, 2], ends[i, 3]
-        s, t, r = weights[i, 0], weights[i, 1], weights[i, 2]
-        for j in range(rows.shape[1]):
-            p = rows[a, j] + s * (rows[b, j] - rows[a, j])
-            q = rows[c, j] + t * (rows[d, j] - rows[c, j])
-            out[i, j] = p + r * (q - p)
+def rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, start, out):
+    """Interpolated rows at new vertices, from number `start` on; those on edges come first.
+
+    On an edge (a, b) at t it is a + t (b - a); on a chord it is p + r (q - p), with p and q at s and t on the edges
+    `chord_ends[i, :2]` and `chord_ends[i, 2:]`, where `chord_weights[i]` = s, t, r.
+    """
+    n_edge = len(edge_t)
+    for k in range(len(out)):
+        i = start + k
+        if i < n_edge:
+            a, b, s = edge_ends[i, 0], edge_ends[i, 1], edge_t[i]
+            for j in range(rows.shape[1]):
+                out[k, j] = rows[a, j] + s * (rows[b, j] - rows[a, j])
+        else:
+            i -= n_edge
+            a, b, c, d = chord_ends[i, 0], chord_ends[i, 1], chord_ends[i, 2], chord_ends[i, 3]
+            s, t, r = chord_weights[i, 0], chord_weights[i, 1], chord_weights[i, 2]
+            for j in range(rows.shape[1]):
+                p = rows[a, j] + s * (rows[b, j] - rows[a, j])
+                q = rows[c, j] + t * (rows[d, j] - rows[c, j])
+                out[k, j] = p + r * (q - p)

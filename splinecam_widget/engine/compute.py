@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .evaluation import advance, advance_bounds, stages_of
-from .lowering import Network, lower
+from .evaluation import advance, advance_bounds
+from .lowering import lower
+from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
 from .rounding import CONFIDENCE, Bound, input_bound
 from .slices import Slice
+from .threads import apart
 
 
 @dataclass
@@ -107,14 +109,17 @@ def partition_of(network: Network, plane: Slice, work: Work, tick: Callable[[], 
     """
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
+    return apart(lambda tick: _subdivided(network, plane, work, tick), tick)
+
+
+def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition:
     planar = PlanarComplex.single_cell(plane.domain)
     corners = torch.from_numpy(plane.to_input(planar.points))
-    shapes = {step.name: step.shape for step in network.steps} | {network.input_name: network.input_shape}
     live = {network.input_name: corners.reshape(len(corners), -1).numpy()}
     bounds = {network.input_name: input_bound(corners)}
     new = None
-    for layer, stage in enumerate(stages_of(network)):
-        live = advance(stage, shapes, live, new, tick)
+    for layer, stage in enumerate(network.stages):
+        live = advance(stage, network.shapes, live, new, tick)
         work.vertices_evaluated += planar.n_vertices
         bounds = advance_bounds(stage, bounds)
         if stage.kink is None:

@@ -1,87 +1,33 @@
-"""Running a network's steps on batches of vertices: which tensors stay alive at each kink, and the chunks in between."""
+"""Running a network's stages on batches of vertices, in chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from .arrays import Float64
-from .lowering import Network, Reference, Step
+from .network import Network, Stage, Step
 from .planar import NewVertices
-from .rounding import Bound, step_bound
+from .rounding import Bound, sizes, step_bound
+from .threads import on_all_cores
 
 CHUNK_ENTRIES = 1 << 19
 """Entries of the widest tensor of a chunk: 4 MiB of float64, so that a chunk stays in cache between two operations."""
 
-
-@dataclass(frozen=True)
-class Stage:
-    """The steps from one kink to the next: the kink's activation, then affine steps.
-
-    Attributes
-    ----------
-    steps : tuple of Step
-        Whole numbers that depend on the batch size, then the kink before (but for the first stage), then affine steps.
-    kept : tuple of str
-        Tensors that are alive at the next kink (the last stage: the output).
-    kink : Step or None
-        The kink that comes next.
-    """
-
-    steps: tuple[Step, ...]
-    kept: tuple[str, ...]
-    kink: Step | None
-
-
-def stages_of(network: Network) -> tuple[Stage, ...]:
-    """The network cut at its kinks, with what must be kept at each cut."""
-    sizes = tuple(step for step in network.steps if step.kind == "size")
-    groups: list[list[Step]] = [[]]
-    kinks: list[Step | None] = []
-    for step in network.steps:
-        if step.kind == "size":
-            continue
-        if step.kind == "kink":
-            kinks.append(step)
-            groups.append([step])
-        else:
-            groups[-1].append(step)
-    kinks.append(None)
-    needed_after: set[str] = {network.output_name}
-    kept: list[tuple[str, ...]] = []
-    for group in reversed(groups):
-        kept.append(tuple(sorted(needed_after)))
-        made = {step.name for step in group}
-        used = {name for step in group for name in step.sources}
-        needed_after = {name for name in needed_after | used if name not in made}
-    kept.reverse()
-    return tuple(Stage((*sizes, *group), names, kink) for group, names, kink in zip(groups, kept, kinks))
+PARALLEL_ENTRIES = 1 << 17
+"""Below this many entries, handing chunks to other threads costs more than it brings."""
 
 
 def run_steps(steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int) -> dict[str, Any]:
     """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape)."""
     env = dict(blocks)
     for step in steps:
-        if step.operation == "sym_size":
-            env[step.name] = n_rows
-            continue
-        env[step.name] = step.call(**_filled(step.arguments, env))
+        env[step.name] = n_rows if step.operation == "sym_size" else step.result(env)
     return env
-
-
-def _filled(arguments: Mapping[str, Any], env: Mapping[str, Any]) -> dict[str, Any]:
-    def fill(value: Any) -> Any:
-        if isinstance(value, Reference):
-            return env[value.name]
-        if isinstance(value, (list, tuple)):
-            return [fill(v) for v in value]
-        return value
-
-    return {k: fill(v) for k, v in arguments.items()}
 
 
 def advance(
@@ -101,30 +47,39 @@ def advance(
     """
     n_old = len(next(iter(live.values())))
     n_new = 0 if new is None else len(new)
-    widest = max([1, *(int(np.prod(s.shape)) for s in stage.steps), *(rows.shape[1] for rows in live.values())])
-    size = max(16, CHUNK_ENTRIES // widest)
-    out = {name: np.empty((n_old + n_new, int(np.prod(shapes[name])))) for name in stage.kept}
-    with torch.no_grad():
-        for start, stop in _chunks(n_old, n_new, size):
-            tick()
-            blocks = {}
-            for name, rows in live.items():
-                if start < n_old:
-                    block = rows[start:stop]
-                else:
-                    assert new is not None
-                    block = new.rows(rows, start - n_old, stop - n_old)
-                blocks[name] = torch.from_numpy(block).reshape(stop - start, *shapes[name])
+    width = max(stage.width, *(rows.shape[1] for rows in live.values()))
+    out = {name: np.empty((n_old + n_new, math.prod(shapes[name]))) for name in stage.kept}
+
+    def run(start: int, stop: int) -> None:
+        tick()
+        blocks = {name: torch.from_numpy(_rows_between(rows, new, start, stop)).reshape(stop - start, *shapes[name])
+                  for name, rows in live.items()}
+        with torch.no_grad():
             env = run_steps(stage.steps, blocks, stop - start)
-            for name in stage.kept:
-                out[name][start:stop] = env[name].reshape(stop - start, -1).numpy()
+        for name in stage.kept:
+            out[name][start:stop] = env[name].reshape(stop - start, -1).numpy()
+
+    n = n_old + n_new
+    size = max(16, CHUNK_ENTRIES // width)
+    if n * width < PARALLEL_ENTRIES:
+        run(0, n)
+    else:
+        starts = range(0, n, size)
+        on_all_cores(run, starts, [min(start + size, n) for start in starts])
     return out
 
 
-def _chunks(n_old: int, n_new: int, size: int) -> Iterator[tuple[int, int]]:
-    for first, last in ((0, n_old), (n_old, n_old + n_new)):
-        for start in range(first, last, size):
-            yield start, min(start + size, last)
+def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:
+    """Rows `start` to `stop` of the old vertices' rows followed by the new ones'."""
+    n_old = len(rows)
+    if stop <= n_old:
+        return rows[start:stop]
+    assert new is not None
+    out = np.empty((stop - start, rows.shape[1]))
+    n_first = max(0, n_old - start)
+    out[:n_first] = rows[start:n_old]
+    new.write_rows(rows, start + n_first - n_old, out[n_first:])
+    return out
 
 
 def advance_bounds(stage: Stage, bounds: Mapping[str, Bound]) -> dict[str, Bound]:
@@ -132,7 +87,7 @@ def advance_bounds(stage: Stage, bounds: Mapping[str, Bound]) -> dict[str, Bound
     env: dict[str, Any] = dict(bounds)
     with torch.no_grad():
         for step in stage.steps:
-            env[step.name] = 1 if step.kind == "size" else step_bound(step, env)
+            env[step.name] = sizes(step, env) if step.kind == "size" else step_bound(step, env)
     return {name: env[name] for name in stage.kept}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from .arrays import Float64
 from .compute import Work, partition_of
-from .lowering import Network, lower
+from .lowering import lower
+from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF

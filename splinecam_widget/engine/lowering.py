@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import operator
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,80 +16,8 @@ import torch
 from torch import fx, nn
 
 from .errors import Offender, UnsupportedModelError, shape_text
+from .network import Network, Reference, Step
 from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Kink
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation of the network that depends on the input.
-
-    Attributes
-    ----------
-    name : str
-        Name of its result.
-    operation : str
-        Name of the torch operation.
-    path : str
-        Dotted path of the module that calls it.
-    call : callable
-        The operation on float64 tensors, by schema arguments.
-    arguments : dict
-        By schema name; a `Reference` where an earlier result or the batch size goes in.
-    kind : {"affine", "kink", "size"}
-    rule : Affine or Kink or None
-    sources : tuple of str
-        Results of earlier steps that it depends on through the input.
-    shape : tuple of int
-        Shape of its result without the batch axis.
-    input_shapes : tuple of tuple of int
-    """
-
-    name: str
-    operation: str
-    path: str
-    call: Callable[..., Any]
-    arguments: dict[str, Any]
-    kind: str
-    rule: Affine | Kink | None
-    sources: tuple[str, ...]
-    shape: tuple[int, ...]
-    input_shapes: tuple[tuple[int, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Stands for the result of an earlier step among a step's arguments."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Network:
-    """A CPWL network as a list of steps in execution order, constants in float64.
-
-    Attributes
-    ----------
-    input_shape : tuple of int
-    input_name, output_name : str
-    steps : tuple of Step
-    head : str
-        A monotone last operation that was set aside ("softmax"), or "".
-    was_training : bool
-        Whether the user's model was in training mode; it is computed as in eval mode.
-    n_outputs : int
-    """
-
-    input_shape: tuple[int, ...]
-    input_name: str
-    output_name: str
-    steps: tuple[Step, ...]
-    head: str
-    was_training: bool
-    n_outputs: int
-
-    @property
-    def kinks(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.kind == "kink")
 
 
 @dataclass
@@ -200,7 +129,16 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+_TRACING = threading.RLock()
+"""torch.export patches torch while it traces: two traces at a time break each other."""
+
+
 def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
+    with _TRACING:
+        return _exported(module, input_shape)
+
+
+def _exported(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
     floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
     dtypes = [floats[0]] if floats else [torch.float32, torch.float64]
     for i, dtype in enumerate(dtypes):

@@ -25,10 +25,13 @@ class Affine:
         Arguments that may depend on the input.
     joint : bool
         Whether several of them may vary at once (a sum) or only one (a product).
-    coefficients : {"selection", "average", "weights"}
-        The linear part: entries 0 and 1 with one 1 a row; entries in [0, 1] that sum to at most 1; anything.
+    coefficients : {"selection", "average", "weights", "sum", "none"}
+        The linear part: entries 0 and 1 with one 1 a row; entries in [0, 1] that sum to at most 1; anything; 1 and `alpha`;
+        zeros, where only shapes come from the input.
     squared : callable
         Arguments -> arguments of the same operation with every coefficient squared, for "weights".
+    added : tuple of str
+        Constant arguments that are added to the linear part; so are constants in place of varying arguments.
     terms : callable
         Arguments -> how many terms one output entry sums.
     refusal : callable
@@ -39,6 +42,7 @@ class Affine:
     joint: bool = False
     coefficients: str = "selection"
     squared: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    added: tuple[str, ...] = ()
     terms: Callable[[Arguments], int] = lambda _: 1
     refusal: Callable[[Arguments], str] = lambda _: ""
 
@@ -130,10 +134,11 @@ def _any_size(_: Arguments) -> int:
 
 
 _SELECTION = Affine(("self",))
-_CONVOLUTION = Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0))
+_CONVOLUTION = Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
+                      terms=_fan_in("weight", 0))
 _AVERAGE = Affine(("self",), coefficients="average", terms=_window)
 # Constants as large as the batch: the part of an affine operation that is added, with nothing multiplied.
-_FILLED = Affine(("self",), coefficients="weights", squared=_square_of("fill_value"), refusal=_not_float)
+_FILLED = Affine(("self",), coefficients="none", refusal=_not_float)
 _SUM = Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_not_float)
 
 AFFINE: dict[str, Affine] = {
@@ -149,21 +154,22 @@ AFFINE: dict[str, Affine] = {
                     Affine(("input",), refusal=_training("train"))),
     **dict.fromkeys(("native_dropout",), Affine(("input",), refusal=_training("train"))),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), Affine(("tensors",), joint=True)),
-    **dict.fromkeys(("constant_pad_nd", "pad"), Affine(("self",))),
-    "fill": Affine(("self",), coefficients="weights", squared=lambda a: a),
+    **dict.fromkeys(("constant_pad_nd", "pad"), Affine(("self",), squared=_square_of("value"), added=("value",))),
+    "fill": Affine(("self",), coefficients="none"),
     **dict.fromkeys(("slice_scatter", "select_scatter", "copy"), Affine(("self", "src"), joint=True)),
     **dict.fromkeys(("ones_like", "zeros_like", "full_like"), _FILLED),
     **dict.fromkeys(("ones", "zeros", "full", "new_ones", "new_zeros", "new_full"), _FILLED),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _CONVOLUTION),
-    "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), terms=_fan_in("weight", 0)),
+    "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
+                     terms=_fan_in("weight", 0)),
     "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),
-                    terms=_matrix_terms),
+                    added=("self",), terms=_matrix_terms),
     **dict.fromkeys(("mm", "bmm"), Affine(("self", "mat2"), coefficients="weights", squared=_square_of("self", "mat2"),
                                           terms=_matrix_terms)),
     "matmul": Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"), terms=_matrix_terms),
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"),
-                    Affine(("input",), coefficients="weights", squared=_batch_norm_squared, terms=lambda _: 4,
-                           refusal=_no_statistics)),
+                    Affine(("input",), coefficients="weights", squared=_batch_norm_squared,
+                           added=("bias", "running_mean"), terms=lambda _: 4, refusal=_no_statistics)),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _AVERAGE),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d"),
                     Affine(("self",), coefficients="average", terms=_any_size)),

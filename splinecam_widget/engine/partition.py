@@ -16,7 +16,7 @@ from . import _cell_measures
 from .arrays import Float64, as_numbers
 from .evaluation import evaluate, run_steps
 from .graph import component_ids
-from .lowering import Network
+from .network import Network
 from .planar import Int32, Int64, PlanarComplex
 from .slices import Slice
 

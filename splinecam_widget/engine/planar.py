@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from . import _cell_kernel, _sign_kernels
 from .arrays import Float64
+from .threads import on_all_cores
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -84,18 +83,13 @@ class NewVertices:
 
     def rows(self, old: Float64, start: int = 0, stop: int | None = None) -> Float64:
         """Values (n, k) at new vertices `start` to `stop` of a function that is affine on each old cell, from old (V, k)."""
-        stop = len(self) if stop is None else stop
-        n_edge = len(self.edge_t)
-        out = np.empty((stop - start, old.shape[1]))
-        split = min(max(n_edge, start), stop)
-        if split > start:
-            _sign_kernels.rows_on_edges(old, self.edge_ends[start:split], self.edge_t[start:split], out[: split - start])
-        if stop > split:
-            lo, hi = split - n_edge, stop - n_edge
-            _sign_kernels.rows_on_chords(
-                old, self.chord_ends[lo:hi], self.chord_weights[lo:hi], out[split - start :]
-            )
+        out = np.empty(((len(self) if stop is None else stop) - start, old.shape[1]))
+        self.write_rows(old, start, out)
         return out
+
+    def write_rows(self, old: Float64, start: int, out: Float64) -> None:
+        """The same from new vertex `start` on, into `out` (m, k)."""
+        _sign_kernels.rows_at(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, start, out)
 
 
 @dataclass(frozen=True)
@@ -136,24 +130,10 @@ def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, laye
     layer : int
         Written into the provenance of the new edges.
     """
-    n_units = rows.shape[1]
-    n_words = (n_units + 63) // 64
-    positive = np.empty((before.n_vertices, n_words), np.uint64)
-    negative = np.empty_like(positive)
-    peak = np.zeros(n_units)
-    _sign_kernels.pack_signs(rows, tolerance, positive, negative, peak)
-
-    offsets = _sign_kernels.count_crossings(before.edges, positive, negative)
-    units, places, parents, t, vertex_offsets, n_close = _sign_kernels.edge_crossings(
-        before.edges, positive, negative, rows, tolerance, offsets
+    positive, negative, peak, offsets, units, places, parents, t, vertex_offsets, n_close, pieces, piece_layer, piece_unit = (
+        _sign_kernels.cut_edges(before.edges, before.edge_layer, before.edge_unit, rows, tolerance)
     )
-    n_old, n_on_edges = before.n_vertices, len(t)
-    n_pieces = len(before.edges) + n_on_edges
-    pieces = np.empty((n_pieces, 2), np.int32)
-    piece_layer, piece_unit = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
-    _sign_kernels.edge_pieces(
-        before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old, pieces, piece_layer, piece_unit
-    )
+    n_old, n_on_edges, n_pieces = before.n_vertices, len(t), len(pieces)
 
     def split(begin: int, end: int):  # type: ignore[no-untyped-def]
         return _cell_kernel.split_cells(
@@ -166,10 +146,8 @@ def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, laye
     if n_cells < PARALLEL_CELLS:
         parts = [split(0, n_cells)]
     else:
-        n_threads = torch.get_num_threads()
-        bounds = np.linspace(0, n_cells, n_threads + 1).astype(int)
-        with ThreadPoolExecutor(n_threads) as pool:
-            parts = list(pool.map(split, bounds[:-1], bounds[1:]))
+        bounds = np.append(np.arange(0, n_cells, max(1, PARALLEL_CELLS // 2)), n_cells)
+        parts = on_all_cores(split, bounds[:-1], bounds[1:])
     out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
     cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chords, chord_units, odd = out
 

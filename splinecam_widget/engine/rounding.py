@@ -20,11 +20,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from .arrays import Float64
-from .lowering import Reference, Step
+from .network import Reference, Step
 from .operations import Affine, Kink
 
 UNIT_ROUNDOFF = 2.0**-53
@@ -36,108 +38,147 @@ LERP_ROUNDINGS = 6.0
 
 @dataclass(frozen=True)
 class Bound:
-    """Bounds of one tensor (1, *shape): of its squared magnitude, and of its squared rounding error."""
+    """Bounds of one tensor, as rows (2, *shape): of its squared magnitude, and of its squared rounding error."""
 
-    square: torch.Tensor
-    variance: torch.Tensor
+    rows: torch.Tensor
+
+    @property
+    def square(self) -> torch.Tensor:
+        return self.rows[0]
+
+    @property
+    def variance(self) -> torch.Tensor:
+        return self.rows[1]
 
     def tolerance(self) -> Float64:
         """Magnitude (n,) below which an entry's sign is not known."""
-        tolerance: Float64 = (CONFIDENCE * self.variance.sqrt()).reshape(-1).numpy()
+        tolerance: Float64 = CONFIDENCE * np.sqrt(self.variance.reshape(-1).numpy())
         return tolerance
 
     def interpolated(self, peak: Float64 | None = None) -> Bound:
         """The bound after interpolation to new vertices, the magnitude measured where `peak` (n,) is given."""
-        square = self.square if peak is None else torch.from_numpy(peak * peak).reshape(self.square.shape)
-        return Bound(square, self.variance + (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2 * square)
+        rows = self.rows.clone()
+        if peak is not None:
+            rows[0] = torch.from_numpy(peak * peak).reshape(rows.shape[1:])
+        rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
+        return Bound(rows)
 
 
 def input_bound(corners: torch.Tensor) -> Bound:
     """The bound of inputs (V, *shape) computed from slice coordinates: two products and two sums."""
-    square = (corners * corners).amax(0, keepdim=True)
-    return Bound(square, (4 * UNIT_ROUNDOFF) ** 2 * square)
+    square = (corners * corners).amax(0)
+    return Bound(torch.stack([square, (4 * UNIT_ROUNDOFF) ** 2 * square]))
 
 
-def step_bound(step: Step, bounds: Mapping[str, Bound | list[Bound] | int]) -> Bound | list[Bound]:
-    """The bound of a step's result from those of its sources (batch sizes count as 1)."""
-    if isinstance(step.rule, Kink):
-        (source,) = (bounds[name] for name in step.sources)
-        assert isinstance(source, Bound)
-        left, right = step.rule.slopes(step.arguments)
-        gain = max(left * left, right * right)
-        return Bound(gain * source.square, gain * source.variance)
+Bounds = Mapping[str, Any]
+"""By a step's name: a Bound, a list of them, or what `sizes` returns."""
+
+
+def sizes(step: Step, bounds: Bounds) -> tuple[int, int]:
+    """What a step that counts the batch gives for a batch of one and of two."""
+    if step.operation == "sym_size":
+        return 1, 2
+    one = step.call(**step.filled(step.arguments, lambda name: bounds[name][0]))
+    two = step.call(**step.filled(step.arguments, lambda name: bounds[name][1]))
+    return one, two
+
+
+def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
+    """The bound of a step's result from those of its sources."""
     rule = step.rule
+    if isinstance(rule, Kink):
+        left, right = rule.slopes(step.arguments)
+        return Bound(bounds[step.sources[0]].rows * max(left * left, right * right))
     assert isinstance(rule, Affine)
     if rule.coefficients == "sum":
         return _sum_bound(step, bounds)
-    arguments = dict(step.arguments) if rule.squared is None else rule.squared(dict(step.arguments))
-    beside = ("value", *(rule.varying if rule.coefficients == "selection" else ()))
-    with_constants = {k: _squared_constants(v) if k in beside else v for k, v in arguments.items()}
-    without_constants = {k: _zeroed_constants(v) if k in beside else v for k, v in arguments.items()}
-    squares = step.call(**_filled(with_constants, bounds, "square"))
-    variances = step.call(**_filled(without_constants, bounds, "variance"))
-    at_zeros = step.call(**_filled(without_constants, bounds, "zero"))
-    if isinstance(squares, (list, tuple)):
-        return [_linear_bound(step, rule, *parts) for parts in zip(squares, variances, at_zeros)]
-    return _linear_bound(step, rule, squares, variances, at_zeros)
-
-
-def _linear_bound(step: Step, rule: Affine, square: torch.Tensor, variance: torch.Tensor, at_zero: torch.Tensor) -> Bound:
-    """The bound from the operation, squared, on squares, on variances, and on zeros (which leaves its additive part)."""
-    if rule.coefficients == "selection":
-        return Bound(square, variance)
+    if rule.coefficients == "none":
+        values = step.call(**step.filled(step.arguments, lambda name: _zero(bounds[name])))
+        return Bound(torch.cat([values * values, torch.zeros_like(values)]))
     if step.operation in ("neg", "negative"):
-        return Bound(-square, -variance)
+        bound: Bound = bounds[step.sources[0]]
+        return bound
+    if step not in _PARTS:
+        _PARTS[step] = _parts(step, rule, bounds)
+    linear, constant = _PARTS[step]
+    found = step.call(**step.filled(linear, lambda name: _rows(bounds[name])))
+    if isinstance(found, (list, tuple)):
+        return [Bound(rows) for rows in found]
+    if rule.coefficients == "selection":
+        return Bound(found if constant is None else torch.stack([found[0] + constant, found[1]]))
+    square, variance = found  # fresh memory, so written in place
+    if constant is not None:
+        square += constant
     terms = float(rule.terms(step.arguments) + 1)
-    magnitude = terms * square if rule.coefficients == "weights" else square
-    return Bound(magnitude, variance - at_zero + (terms * UNIT_ROUNDOFF) ** 2 * square)
+    variance.add_(square, alpha=(terms * UNIT_ROUNDOFF) ** 2)
+    if rule.coefficients == "weights":
+        square *= terms
+    return Bound(found)
 
 
-def _sum_bound(step: Step, bounds: Mapping[str, Bound | list[Bound] | int]) -> Bound:
+_PARTS: WeakKeyDictionary[Step, tuple[dict[str, Any], torch.Tensor | None]] = WeakKeyDictionary()
+"""Of each affine step with its coefficients squared: the arguments of the linear part, and the constant part (None: zero)."""
+
+
+def _parts(step: Step, rule: Affine, bounds: Bounds) -> tuple[dict[str, Any], torch.Tensor | None]:
+    squared = step.arguments if rule.squared is None else rule.squared(dict(step.arguments))
+    # A constant that stands where others vary (in a concatenation) is added like a bias; a factor is not.
+    beside = {name for name in rule.varying if rule.coefficients == "selection"} | {
+        name for name in rule.added if name not in step.open_arguments}
+    linear = {k: _zeroed(v) if k in beside else v for k, v in squared.items()}
+    with_constants = {
+        k: _squared(v) if k in beside and rule.squared is None else v for k, v in squared.items()}
+    if not any(_is_constant(squared[k]) for k in beside if k in squared):
+        return linear, None
+    at_zero = step.call(**step.filled(with_constants, lambda name: _zero(bounds[name])))
+    if isinstance(at_zero, (list, tuple)):  # batch norm with its (empty) statistics
+        at_zero = at_zero[0]
+    return linear, at_zero[0]
+
+
+def _rows(bound: Any) -> Any:
+    if isinstance(bound, list):
+        return [b.rows for b in bound]
+    return bound.rows if isinstance(bound, Bound) else bound[1]
+
+
+def _zero(bound: Any) -> Any:
+    if isinstance(bound, list):
+        return [_zero(b) for b in bound]
+    return torch.zeros_like(bound.rows[:1]) if isinstance(bound, Bound) else bound[0]
+
+
+def _sum_bound(step: Step, bounds: Bounds) -> Bound:
     """A sum or difference: errors may be correlated, so standard deviations add."""
     alpha = abs(float(step.arguments.get("alpha") or 1))
-    magnitude: Any = 0.0
-    error: Any = 0.0
-    for name, factor in (("self", 1.0 if step.operation != "rsub" else alpha),
-                         ("other", alpha if step.operation != "rsub" else 1.0)):
+    factors = (alpha, 1.0) if step.operation == "rsub" else (1.0, alpha)
+    deviations: Any = 0.0
+    constants: Any = 0.0
+    for name, factor in zip(("self", "other"), factors):
         value = step.arguments[name]
-        if isinstance(value, Reference):
-            bound = bounds[value.name]
-            if isinstance(bound, Bound):
-                magnitude = magnitude + factor * bound.square.sqrt()
-                error = error + factor * bound.variance.sqrt()
-                continue
-            value = bound
-        magnitude = magnitude + factor * abs(value)
+        if isinstance(value, Reference) and isinstance(bounds[value.name], Bound):
+            deviations = deviations + factor * bounds[value.name].rows.sqrt()
+        else:
+            number = bounds[value.name][0] if isinstance(value, Reference) else value
+            constants = constants + factor * abs(number)
+    magnitude, error = deviations[:1] + constants, deviations[1:]
     square = magnitude * magnitude
-    return Bound(square, error * error + 4 * UNIT_ROUNDOFF**2 * square)
+    return Bound(torch.cat([square, (error * error + 4 * UNIT_ROUNDOFF**2 * square).expand_as(square)]))
 
 
-def _filled(arguments: dict[str, Any], bounds: Mapping[str, Bound | list[Bound] | int], part: str) -> dict[str, Any]:
-    def fill(value: Any) -> Any:
-        if isinstance(value, Reference):
-            bound = bounds[value.name]
-            if isinstance(bound, int):
-                return bound
-            if isinstance(bound, list):
-                return [torch.zeros_like(b.square) if part == "zero" else getattr(b, part) for b in bound]
-            return torch.zeros_like(bound.square) if part == "zero" else getattr(bound, part)
-        if isinstance(value, (list, tuple)):
-            return [fill(v) for v in value]
-        return value
-
-    return {k: fill(v) for k, v in arguments.items()}
-
-
-def _squared_constants(value: Any) -> Any:
-    """Constants that stand beside varying tensors or in their place (in a concatenation, as padding), squared."""
+def _is_constant(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
-        return [_squared_constants(v) for v in value]
+        return any(_is_constant(v) for v in value)
+    return isinstance(value, torch.Tensor) or (isinstance(value, (float, int)) and value != 0)
+
+
+def _squared(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_squared(v) for v in value]
     return value * value if isinstance(value, (torch.Tensor, float, int)) else value
 
 
-def _zeroed_constants(value: Any) -> Any:
-    """The same constants as zeros: they carry no rounding error."""
+def _zeroed(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_zeroed_constants(v) for v in value]
+        return [_zeroed(v) for v in value]
     return value * 0 if isinstance(value, (torch.Tensor, float, int)) else value

@@ -1,0 +1,165 @@
+"""A network as the engine sees it: steps in execution order, cut at its kinks into stages. Knows no torch graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .operations import Affine, Kink
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Stands for the result of an earlier step among a step's arguments."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of the network that depends on the input.
+
+    Attributes
+    ----------
+    name : str
+        Name of its result.
+    operation : str
+        Name of the torch operation.
+    path : str
+        Dotted path of the module that calls it.
+    call : callable
+        The operation on float64 tensors, by schema arguments.
+    arguments : dict
+        By schema name; a `Reference` where an earlier result or the batch size goes in.
+    kind : {"affine", "kink", "size"}
+    rule : Affine or Kink or None
+    sources : tuple of str
+        Results of earlier steps that it depends on through the input.
+    shape : tuple of int
+        Shape of its result without the batch axis.
+    input_shapes : tuple of tuple of int
+    """
+
+    name: str
+    operation: str
+    path: str
+    call: Callable[..., Any]
+    arguments: dict[str, Any]
+    kind: str
+    rule: Affine | Kink | None
+    sources: tuple[str, ...]
+    shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+
+    @cached_property
+    def open_arguments(self) -> tuple[str, ...]:
+        """Names of the arguments that hold references."""
+        return tuple(name for name, value in self.arguments.items() if _has_reference(value))
+
+    def result(self, results: Mapping[str, Any]) -> Any:
+        """What the step makes of earlier results."""
+        return self.call(**self.filled(self.arguments, results.__getitem__))
+
+    def filled(self, arguments: Mapping[str, Any], value_of: Callable[[str], Any]) -> dict[str, Any]:
+        """Arguments with a value for every reference."""
+        return {**arguments, **{name: _filled(arguments[name], value_of) for name in self.open_arguments}}
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """The steps from one kink to the next: the kink's activation, then affine steps.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        Whole numbers that depend on the batch size, then the kink before (but for the first stage), then affine steps.
+    kept : tuple of str
+        Tensors that are alive at the next kink (the last stage: the output).
+    kink : Step or None
+        The kink that comes next.
+    """
+
+    steps: tuple[Step, ...]
+    kept: tuple[str, ...]
+    kink: Step | None
+
+    @cached_property
+    def width(self) -> int:
+        """Entries of the widest result, for one input."""
+        return max([1, *(math.prod(step.shape) for step in self.steps)])
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A CPWL network as a list of steps in execution order, constants in float64.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+    input_name, output_name : str
+    steps : tuple of Step
+    head : str
+        A monotone last operation that was set aside ("softmax"), or "".
+    was_training : bool
+        Whether the user's model was in training mode; it is computed as in eval mode.
+    n_outputs : int
+    """
+
+    input_shape: tuple[int, ...]
+    input_name: str
+    output_name: str
+    steps: tuple[Step, ...]
+    head: str
+    was_training: bool
+    n_outputs: int
+
+    @property
+    def kinks(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.kind == "kink")
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor without the batch axis, by name."""
+        return {step.name: step.shape for step in self.steps} | {self.input_name: self.input_shape}
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The network cut at its kinks, with what must be kept at each cut."""
+        sizes = tuple(step for step in self.steps if step.kind == "size")
+        groups: list[list[Step]] = [[]]
+        kinks: list[Step | None] = []
+        for step in self.steps:
+            if step.kind == "size":
+                continue
+            if step.kind == "kink":
+                kinks.append(step)
+                groups.append([step])
+            else:
+                groups[-1].append(step)
+        kinks.append(None)
+        needed_after: set[str] = {self.output_name}
+        kept: list[tuple[str, ...]] = []
+        for group in reversed(groups):
+            kept.append(tuple(sorted(needed_after)))
+            made = {step.name for step in group}
+            used = {name for step in group for name in step.sources}
+            needed_after = {name for name in needed_after | used if name not in made}
+        kept.reverse()
+        return tuple(Stage((*sizes, *group), names, kink) for group, names, kink in zip(groups, kept, kinks))
+
+
+def _has_reference(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_has_reference(v) for v in value)
+    return isinstance(value, Reference)
+
+
+def _filled(value: Any, value_of: Callable[[str], Any]) -> Any:
+    if isinstance(value, Reference):
+        return value_of(value.name)
+    if isinstance(value, (list, tuple)):
+        return [_filled(v, value_of) for v in value]
+    return value

@@ -1,0 +1,72 @@
+"""The engine's threads: each runs torch on one core, and big work is cut into chunks for several of them.
+
+torch's own threads split every single operation and wait for each other after it; where another program keeps a core busy,
+a small product then takes a hundred times as long. Chunks of a fixed size on independent threads do not wait, and give the
+same bits whatever their number.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+
+from .errors import Cancelled
+
+T = TypeVar("T")
+
+_local = threading.local()
+
+
+def enter() -> None:
+    """Make torch run on one core in this thread. Other threads, and those to come, keep their number."""
+    if getattr(_local, "is_entered", False):
+        return
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # The call also set what threads to come begin with; another thread sets it back, for its own and theirs.
+    restorer = threading.Thread(target=torch.set_num_threads, args=(n,))
+    restorer.start()
+    restorer.join()
+    _local.is_entered = True
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, torch.get_num_threads()), "splinecam-chunk", enter)
+
+
+@cache
+def _callers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, torch.get_num_threads()), "splinecam-engine", enter)
+
+
+def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> T:
+    """`work(tick)` on a thread of the engine's; here, if this is one.
+
+    An interrupt of the waiting thread (Ctrl-C) stops the work at its next tick.
+    """
+    if getattr(_local, "is_entered", False):
+        return work(tick)
+    is_interrupted = threading.Event()
+
+    def checked() -> None:
+        if is_interrupted.is_set():
+            raise Cancelled
+        tick()
+
+    future: Future[T] = _callers().submit(work, checked)
+    try:
+        return future.result()
+    except BaseException:
+        is_interrupted.set()
+        raise
+
+
+def on_all_cores(work: Callable[..., T], *tasks: Iterable[Any]) -> list[T]:
+    """`[work(*task) for task in zip(*tasks)]`, several at a time, in order."""
+    return list(_pool().map(work, *tasks))
