@@ -15,8 +15,8 @@ from .planar import NewVertices
 from .rounding import Bound, sizes, step_bound
 from .threads import on_all_cores
 
-CHUNK_ENTRIES = 1 << 19
-"""Entries of the widest tensor of a chunk: 4 MiB of float64, so that a chunk stays in cache between two operations."""
+CHUNK_ENTRIES = 1 << 18
+"""Entries of the widest tensor of a chunk: 2 MiB of float64, so that a chunk stays in cache between two operations."""
 
 PARALLEL_ENTRIES = 1 << 17
 """Below this many entries, handing chunks to other threads costs more than it brings."""
