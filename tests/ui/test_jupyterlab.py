@@ -157,3 +157,46 @@ def test_dragging_a_handle_in_the_slice(notebook: Notebook, widget: WidgetPage) 
     screenshot(notebook, "in-slice")
     assert notebook.kernel_json(IMAGE_IDS)[2] == -1
     assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_a_refused_anchor_is_said_and_the_picture_stays(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    notebook.kernel_json("import json; kept = w.x2; w.x2 = w.x1; w._worker.wait_idle(30); print(json.dumps(None))")
+    notebook.page.wait_for_function("() => !document.querySelector('[aria-label=Error]').hidden")
+    said = widget.error()
+    refused = widget.status()
+    screenshot(notebook, "refused")
+    notebook.kernel_json("import json; w.x2 = kept; w.wait(); print(json.dumps(None))")
+    widget.wait_exact()
+    assert "x2" in said
+    assert (refused.state, refused.cells) == ("error", before.cells)
+    assert_says_what_the_engine_says(notebook, widget)
+
+
+def test_follows_the_theme_and_the_width(notebook: Notebook, widget: WidgetPage) -> None:
+    page = notebook.page
+    change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
+    page.evaluate(change, "JupyterLab Dark")
+    page.wait_for_selector(".splinecam-widget[data-theme=dark]")
+    screenshot(notebook, "dark")
+    page.set_viewport_size({"width": 700, "height": 1200})
+    page.wait_for_timeout(500)
+    notebook.show_cell("w = SplineCamWidget(mlp")
+    screenshot(notebook, "dark-narrow")
+    board, plot = widget.box("Board of images"), widget.box("Slice plot")
+    page.set_viewport_size({"width": 1500, "height": 1200})
+    page.evaluate(change, "JupyterLab Light")
+    page.wait_for_selector(".splinecam-widget[data-theme=light]")
+    notebook.show_cell("w = SplineCamWidget(mlp")
+    assert plot["y"] > board["y"] + board["height"], "side by side in a narrow page"
+    assert widget.box("Slice plot")["y"] < widget.box("Board of images")["y"] + 100
+
+
+def test_the_view_of_the_readme(notebook: Notebook, widget: WidgetPage) -> None:
+    notebook.kernel_json("w.x1, w.x2, w.x3, w.domain = images[0], images[97], images[3], None\nw.wait()\nprint(0)")
+    widget.wait_exact()
+    notebook.page.mouse.move(*widget.place("Slice plot", 0.36, 0.42))
+    notebook.page.wait_for_timeout(600)
+    notebook.page.locator(".splinecam-widget").nth(0).screenshot(path=ARTIFACTS / "readme.png")
+    assert widget.data("Slice plot")["cell"] != "-1"
+    assert "digit" in widget.part("Inspector").inner_text()
