@@ -53,7 +53,7 @@ export class Board {
     this.handles = new Handles(
       "on the board",
       {
-        onDrag: (index, pixel, phase) => this.drag(index, pixel, phase),
+        onDrag: (index, pixel, phase, isShifted) => this.drag(index, pixel, phase, isShifted),
         onStep: (index, dx, dy, isLarge) => this.step(index, dx, dy, isLarge),
       },
       signal,
@@ -160,14 +160,14 @@ export class Board {
     this.setView(fitted(this.hasMoved ? this.shown : this.home, this.size));
   }
 
-  private drag(index: number, pixel: Point, phase: DragPhase): void {
+  private drag(index: number, pixel: Point, phase: DragPhase, isShifted: boolean): void {
     const place = fromPixel(this.shown, this.size, clamped(pixel, [0, this.size.width, 0, this.size.height]));
-    this.go(index, place, phase);
+    this.go(index, place, phase, this.isBlending || isShifted);
   }
 
   /** Moves handle `index` to a place: under the hand it stays where the hand is, at rest it lies where its meaning is. */
-  private go(index: number, place: Point, phase: DragPhase): void {
-    const { wish, at } = this.meaning(place);
+  private go(index: number, place: Point, phase: DragPhase, isBlending: boolean): void {
+    const { wish, at } = this.meaning(place, isBlending);
     const isMoving = phase !== "end";
     this.painting.setTarget(isMoving && wish.kind === "image" ? wish.index : -1);
     this.nameImage(isMoving && wish.kind === "image" ? wish.index : -1);
@@ -175,11 +175,11 @@ export class Board {
     this.events.onAnchor(index, isMoving ? place : at, wish, phase);
   }
 
-  private meaning(place: Point): { wish: AnchorWish; at: Point } {
+  private meaning(place: Point, isBlending: boolean): { wish: AnchorWish; at: Point } {
     if (this.message?.mode === "plane") {
       return { wish: { kind: "point", x: place }, at: place };
     }
-    const blend = this.isBlending ? this.map.blend(place) : null;
+    const blend = isBlending ? this.map.blend(place) : null;
     if (blend !== null) {
       return { wish: { kind: "blend", ...blend }, at: place };
     }
@@ -192,10 +192,10 @@ export class Board {
     const width = this.shown[1] - this.shown[0];
     if (this.message?.mode === "images" && !this.isBlending) {
       const image = this.map.neighbour(this.map.nearest(from), dx, dy, isLarge ? width * LEAP : 0);
-      this.go(index, this.map.position(image), "end");
+      this.go(index, this.map.position(image), "end", false);
     } else {
       const step = width * (isLarge ? LARGE_STEP : SMALL_STEP);
-      this.go(index, clamped([from[0] + dx * step, from[1] + dy * step], this.home), "end");
+      this.go(index, clamped([from[0] + dx * step, from[1] + dy * step], this.home), "end", this.isBlending);
     }
   }
 

@@ -14,7 +14,7 @@ export type DragPhase = "start" | "move" | "end";
 
 export interface HandleEvents {
   /** The pointer has taken handle `index` to `pixel`. */
-  onDrag(index: number, pixel: Point, phase: DragPhase): void;
+  onDrag(index: number, pixel: Point, phase: DragPhase, isShifted: boolean): void;
   /** An arrow key asks for a step; `dx`, `dy` are −1, 0 or 1, y upwards. */
   onStep(index: number, dx: number, dy: number, isLarge: boolean): void;
 }
@@ -122,7 +122,7 @@ export class Handles {
       index,
       offset: [event.clientX - (box.left + box.width / 2), event.clientY - (box.top + box.height / 2)],
     };
-    this.events.onDrag(index, this.pixel(event), "start");
+    this.events.onDrag(index, this.pixel(event), "start", event.shiftKey);
   }
 
   private carry(event: PointerEvent, handle: HTMLElement, index: number, phase: DragPhase): void {
@@ -136,7 +136,7 @@ export class Handles {
       handle.classList.remove("sc-dragged");
     }
     if (pixel !== null) {
-      this.events.onDrag(index, pixel, phase);
+      this.events.onDrag(index, pixel, phase, event.shiftKey);
     }
   }
 

@@ -44,6 +44,7 @@ export class BoardBar {
 
   constructor(events: ZoomEvents & { onBlend(isOn: boolean): void }, signal: AbortSignal) {
     this.blendLabel.append(this.blend, element("span", { class: "sc-switch-track", "aria-hidden": "true" }), "Blend");
+    this.blendLabel.title = "Drag to a mix of neighbouring images instead of the nearest one; or hold Shift while you drag";
     this.blend.addEventListener("change", () => events.onBlend(this.blend.checked), { signal });
     this.el.append(this.title, this.blendLabel, zoomButtons("board", events, signal));
   }

@@ -101,6 +101,21 @@ def test_dragging_a_handle_over_the_board(notebook: Notebook, widget: WidgetPage
     assert_says_what_the_engine_says(notebook, widget)
 
 
+def test_shift_blends_between_images(notebook: Notebook, widget: WidgetPage) -> None:
+    before = widget.status()
+    images_before = notebook.kernel_json(IMAGE_IDS)
+    x, y = widget.centre("Anchor C on the board")
+    notebook.page.keyboard.down("Shift")
+    widget.drag("Anchor C on the board", (x - 43.3, y + 61.7))
+    notebook.page.keyboard.up("Shift")
+    widget.wait_exact(after=before.sequence)
+    images_after = notebook.kernel_json(IMAGE_IDS)
+    assert images_after[:2] == images_before[:2]
+    assert images_after[2] == -1, "an image itself, not a blend"
+    assert "blend of images" in widget.part("Anchors").inner_text()
+    assert_says_what_the_engine_says(notebook, widget)
+
+
 def test_zooming_with_the_wheel(notebook: Notebook, widget: WidgetPage) -> None:
     before = widget.status()
     view = widget.data("Slice plot")["view"]
@@ -195,6 +210,7 @@ def test_follows_the_theme_and_the_width(notebook: Notebook, widget: WidgetPage)
 def test_the_view_of_the_readme(notebook: Notebook, widget: WidgetPage) -> None:
     notebook.kernel_json("w.x1, w.x2, w.x3, w.domain = images[0], images[97], images[3], None\nw.wait()\nprint(0)")
     widget.wait_exact()
+    notebook.page.evaluate("document.activeElement.blur()")
     notebook.page.mouse.move(*widget.place("Slice plot", 0.36, 0.42))
     notebook.page.wait_for_timeout(600)
     notebook.page.locator(".splinecam-widget").nth(0).screenshot(path=ARTIFACTS / "readme.png")
