@@ -43,6 +43,7 @@ def main() -> int:
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         "--log-level=WARN",
+        "--ServerApp.jpserver_extensions={'splinecam_widget.nodelay': True}",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]

@@ -144,6 +144,8 @@ class Scene:
         explorer = self._explorer
         if explorer is None:
             explorer = Explorer(lower(self._model, plane.input_shape), plane)
+            if self._is_closed:
+                raise Cancelled
             self._explorer, self._model = explorer, None
             started = time.perf_counter()
         partition = explorer.show(plane, tick)

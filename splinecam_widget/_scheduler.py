@@ -60,7 +60,15 @@ class Worker:
             return self._running is None and not self._waiting
 
     def wait_idle(self, timeout: float | None) -> bool:
-        """Wait until nothing runs and nothing waits; False if that took longer than `timeout` seconds."""
+        """Wait until nothing runs and nothing waits; False if that took longer than `timeout` seconds.
+
+        Raises
+        ------
+        RuntimeError
+            On the worker's own thread, which would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("wait: expected a call from another thread than the worker's; an observer runs on that one")
         with self._condition:
             return self._condition.wait_for(lambda: self._running is None and not self._waiting, timeout)
 
@@ -92,7 +100,7 @@ class Worker:
                 context.run(job, tick)
             except Cancelled:
                 pass
-            except Exception:  # told as any thread's would be; the next job must not wait for ever
+            except BaseException:  # told as any thread's would be; the next job must not wait for ever
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
             finally:
                 del job, context, tick  # they hold whoever asked; an idle thread must not

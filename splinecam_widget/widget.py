@@ -397,7 +397,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             self._last["picture"] = (
                 {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
-        self._set_error("")
+        self._set_error("" if self._failure is None else _error_text(self._failure))
         self._tell(content, buffers)
 
     def _colouring(self, shown: Shown) -> Colouring:

@@ -62,3 +62,9 @@ def test_refuses_nan_and_infinity_and_says_how_many() -> None:
 
 def test_reads_an_empty_array() -> None:
     assert as_numbers(np.empty((0, 2)), "x")[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("tensor", [torch.eye(2).to_sparse(), torch.zeros(2, device="meta")])
+def test_tensors_without_plain_numbers_are_named(tensor: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="x1: expected a tensor that numpy can read"):
+        as_numbers(tensor, "x1")

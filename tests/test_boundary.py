@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from oracle import UNIT_ROUNDOFF, mlp, square
+from splinecam_widget.engine._tie_kernels import winner_pieces
 from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.partition import Partition
@@ -290,3 +291,13 @@ class TestWinners:
 def shoelace(corners: np.ndarray) -> float:
     x, y = (corners - corners[0]).T
     return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+
+
+def test_corners_that_turn_at_random_fit_in_the_buffers() -> None:
+    n = 300
+    angles = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    values = np.zeros((n, 2))
+    values[::2, 0] = values[1::2, 1] = 1.0
+    found = winner_pieces(corners, np.array([0, n]), np.arange(n, dtype=np.int32), values, np.zeros(2))
+    assert len(found[1]) == 2 * (n // 2 + n)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -228,3 +230,27 @@ def test_refuses_what_is_no_slice() -> None:
 def test_refuses_a_slice_of_other_inputs() -> None:
     with pytest.raises(ValueError, match=r"^plane: expected inputs of shape \(2,\), got \(3,\)"):
         compute_partition(lower(mlp(2, 3, 1), (2,)), Slice.around(np.zeros(3)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_works_in_a_forked_process() -> None:
+    plane = Slice.from_basis([0.0, 0.0], np.eye(2))
+    compute_partition(nn.ReLU(), plane)
+    context = multiprocessing.get_context("fork")
+    counts = context.SimpleQueue()
+    child = context.Process(target=lambda: counts.put(compute_partition(nn.ReLU(), plane).n_cells), daemon=True)
+    child.start()
+    child.join(60)
+    is_done = not child.is_alive()
+    child.kill()
+    assert is_done
+    assert counts.get() == 4
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e200])
+def test_refuses_numbers_that_are_not_finite(weight: float) -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).double()
+    with torch.no_grad():
+        net[0].weight[0, 0] = weight
+    with pytest.raises(ValueError, match="model: expected finite outputs"):
+        compute_partition(net.eval(), Slice.from_basis([0.0, 0.0], np.eye(2)))

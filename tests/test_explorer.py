@@ -185,3 +185,19 @@ def test_refuses_a_slice_of_other_inputs(network: Network) -> None:
     explorer = Explorer(network, square())
     with pytest.raises(ValueError, match=r"^plane: expected inputs of shape \(2,\), got \(3,\)"):
         explorer.show(Slice.around(np.zeros(3)))
+
+
+@pytest.mark.parametrize("size", [1e12, 1e14])
+def test_a_view_far_inside_the_known_one_keeps_its_digits(network: Network, size: float) -> None:
+    plane = Slice.around(np.zeros(network.input_shape), seed=1)
+    explorer = Explorer(network, plane)
+    explorer.show(plane.with_domain(rectangle(-size, size, -size, size)))
+    assert explorer.show(plane).n_cells == compute_partition(network, plane).n_cells
+
+
+@pytest.mark.parametrize("height", [1e-15, 1e-12])
+def test_a_sliver_of_the_known_view_has_cells(network: Network, height: float) -> None:
+    plane = Slice.around(np.zeros(network.input_shape), seed=1)
+    explorer = Explorer(network, plane)
+    explorer.show(plane)
+    assert explorer.show(plane.with_domain(rectangle(0, 1, 0, height))).n_cells > 0

@@ -5,22 +5,43 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 FORBIDDEN = ("traitlets", "anywidget", "IPython", "ipywidgets", "bokeh")
 
 
+def imported(program: str) -> list[str]:
+    """Which of the modules in `FORBIDDEN` a program of a fresh process has imported at its end."""
+    end = f"print(sorted(set(sys.modules) & set({(*FORBIDDEN, 'torch')!r})))"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{program}\n{end}"], check=True, capture_output=True, text=True)
+    return [name.strip(" '") for name in done.stdout.strip("[]\n").split(",") if name]
+
+
 def test_every_engine_module_runs_without_the_widgets_libraries() -> None:
-    """The package's `__init__` imports the widget, so the engine is imported beside it, under a package of its own."""
-    program = "\n".join([
-        "import importlib.util, pathlib, sys, types",
-        "spec = importlib.util.find_spec('splinecam_widget')",
-        "package = types.ModuleType('splinecam_widget')",
-        "package.__path__ = list(spec.submodule_search_locations)",
-        "sys.modules['splinecam_widget'] = package",
-        "names = sorted(path.stem for path in pathlib.Path(package.__path__[0], 'engine').glob('[!_]*.py'))",
+    assert imported("\n".join([
+        "import importlib, pathlib",
+        "import splinecam_widget.engine",
+        "folder = pathlib.Path(splinecam_widget.engine.__path__[0])",
+        "names = sorted(path.stem for path in folder.glob('[!_]*.py'))",
         "assert len(names) > 10",
         "for name in names:",
         "    importlib.import_module('splinecam_widget.engine.' + name)",
-        f"print(sorted(set(sys.modules) & set({FORBIDDEN!r})))",
-    ])
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+    ])) == ["torch"]
+
+
+def test_the_public_functions_do_not_import_the_widget() -> None:
+    assert imported("from splinecam_widget import Partition, Slice, compute_partition, explain") == ["torch"]
+
+
+def test_the_server_extension_does_not_import_torch() -> None:
+    assert not {"torch", "bokeh", "anywidget"} & set(imported("import splinecam_widget.nodelay"))
+
+
+def test_all_public_names_are_there() -> None:
+    import splinecam_widget
+
+    assert set(splinecam_widget.__all__) <= set(dir(splinecam_widget))
+    for name in splinecam_widget.__all__:
+        assert getattr(splinecam_widget, name).__name__ == name
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = splinecam_widget.nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -492,3 +493,30 @@ def test_leaves_a_refused_model_as_it_was() -> None:
     with pytest.raises(UnsupportedModelError):
         lower(model, (1, 4, 4))
     assert everything_about(model) == before
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_softmax_that_does_not_order_the_outputs_is_refused(axis: int) -> None:
+    with pytest.raises(UnsupportedModelError, match="softmax"):
+        lower(lambda x: x.reshape(-1, 3, 2).softmax(axis), (6,))
+
+
+def test_a_softmax_over_all_outputs_is_set_aside_for_one_axis_of_several() -> None:
+    assert lower(lambda x: x.reshape(-1, 1, 6).softmax(2), (6,)).head == "softmax"
+
+
+def test_random_constants_are_refused() -> None:
+    state = torch.get_rng_state()
+    with pytest.raises(UnsupportedModelError, match="it is random"):
+        lower(lambda x: (x + torch.randn(6)).relu(), (6,))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_model_without_numbers_is_named() -> None:
+    with pytest.raises(UnsupportedModelError, match="model: expected a module that can be copied"):
+        lower(nn.Linear(2, 2, device="meta"), (2,))
+
+
+def test_a_model_that_exits_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="SystemExit"):
+        lower(lambda x: sys.exit("enough"), (2,))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from splinecam_widget import Slice, UnsupportedModelError
+from splinecam_widget import Slice, UnsupportedModelError, _scene
 from splinecam_widget._board import image_board, plane_board
 from splinecam_widget._scene import KEEP, Scene, Shown, Wish
 from splinecam_widget.engine.errors import Cancelled
@@ -309,3 +309,21 @@ class TestClose:
             scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)), scene.close)
         assert scene.shown is None
         assert scene.network is None
+
+
+def test_closing_while_the_model_is_read_frees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = scene_of()
+    read = _scene.lower
+
+    def lower_while_closing(*arguments: Any) -> Any:
+        scene.close()
+        return read(NET, arguments[1])
+
+    monkeypatch.setattr(_scene, "lower", lower_while_closing)
+
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        scene.show(Wish(), stop)
+    assert scene.network is None

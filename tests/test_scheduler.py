@@ -216,3 +216,29 @@ class TestEnding:
         del thing
         gc.collect()
         assert gone() is None
+
+
+def test_a_job_that_waits_for_its_own_worker_fails_at_once(worker: Worker) -> None:
+    raised: list[BaseException] = []
+
+    def job(_: Callable[[], None]) -> None:
+        try:
+            worker.wait_idle(10)
+        except RuntimeError as error:
+            raised.append(error)
+
+    worker.submit("job", job)
+    assert worker.wait_idle(30)
+    assert "wait: expected a call from another thread" in str(raised[0])
+
+
+def test_a_job_that_exits_does_not_end_the_worker(worker: Worker) -> None:
+    done = threading.Event()
+
+    def leave(_: Callable[[], None]) -> None:
+        raise SystemExit
+
+    worker.submit("first", leave)
+    assert worker.wait_idle(30)
+    worker.submit("second", lambda _: done.set())
+    assert done.wait(30)

@@ -8,6 +8,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import anywidget
@@ -789,3 +790,16 @@ class TestClose:
         widgets[0].x1 = IMAGES[5]  # and start again
         assert widgets[0].wait(SECONDS).n_cells > 0
         np.testing.assert_array_equal(widgets[0].x1, IMAGES[5])
+
+
+def test_new_colours_do_not_take_back_an_error() -> None:
+    with closing(SplineCamWidget(small_net(3, 2), *np.eye(3))) as widget:
+        widget.wait(60)
+        widget.x2 = widget.x1
+        with pytest.raises(ValueError):
+            widget.wait(60)
+        error = widget.error
+        widget.color_by = "area"
+        with pytest.raises(ValueError):
+            widget.wait(60)
+        assert widget.error == error != ""

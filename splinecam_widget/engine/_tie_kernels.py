@@ -106,6 +106,10 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
                     continue
                 j = candidates[y]
                 tol = tolerance[k] + tolerance[j]
+                if 2 * n > size:  # where values are noise, signs may turn at every corner
+                    size = 2 * n
+                    xy, z, tag = grown(xy, size), grown(z, size), grown(tag, size)
+                    xy2, z2, tag2 = grown(xy2, size), grown(z2, size), grown(tag2, size)
                 count = 0
                 any_plus = False
                 for i in range(n):

@@ -31,10 +31,15 @@ def as_numbers(value: Any, name: str) -> tuple[Float64, float]:
         If it is not made of real numbers, or one of them is NaN or infinite.
     """
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
+        try:
+            value = value.detach().cpu()
+            array = None if str(value.dtype) == "torch.bfloat16" else value.resolve_conj().resolve_neg().numpy()
+        except (TypeError, NotImplementedError, RuntimeError) as error:
+            raise ValueError(f"{name}: expected a tensor that numpy can read, got {value.dtype}, {value.layout}, "
+                             f"on {value.device} ({error})") from None
         if str(value.dtype) == "torch.bfloat16":
             return _finite(np.array(value.double().numpy(), dtype=np.float64), name), 2.0**-8
-        value = value.resolve_conj().resolve_neg().numpy()
+        value = array
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:

@@ -132,7 +132,10 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         bounds = {name: bound.interpolated(split.peak if name == source else None) for name, bound in bounds.items()}
         tick()
     values = live[network.output_name]
-    return Partition(network, plane, planar, values, output_tolerance(bounds[network.output_name], values))
+    tolerance = output_tolerance(bounds[network.output_name], values)
+    if not (np.isfinite(values).all() and np.isfinite(tolerance).all()):
+        raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
+    return Partition(network, plane, planar, values, tolerance)
 
 
 def output_tolerance(bound: Bound, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

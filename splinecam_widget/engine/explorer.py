@@ -17,6 +17,10 @@ from .rounding import UNIT_ROUNDOFF
 from .slices import Slice
 
 
+MAX_ZOOM = 2.0**26
+"""A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
+
+
 class Explorer:
     """Follows a slice through changes; results are those of `compute_partition`.
 
@@ -75,7 +79,7 @@ class Explorer:
             if np.array_equal(known.plane.domain, plane.domain):
                 work.cells_reused = known.n_cells
                 result = known.with_anchors_of(plane)
-            elif _contains(known.plane.domain, plane.domain):
+            elif _contains(known.plane.domain, plane.domain) and _is_sharp(known.plane.domain, plane.domain):
                 result = clipped(known, plane)
                 work.cells_reused = result.n_cells
             else:
@@ -109,6 +113,10 @@ def _distances(polygon: Float64, points: Float64) -> tuple[Float64, Float64]:
 def _contains(outer: Float64, inner: Float64) -> bool:
     distances, error = _distances(outer, inner)
     return bool((distances >= -error).all())
+
+
+def _is_sharp(outer: Float64, inner: Float64) -> bool:
+    return float(np.abs(outer).max()) <= MAX_ZOOM * float(np.ptp(inner, axis=0).min())
 
 
 def clipped(partition: Partition, plane: Slice) -> Partition:

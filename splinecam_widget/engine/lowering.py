@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import operator
 import threading
 import warnings
@@ -104,13 +105,13 @@ def _snapshot(model: Any) -> tuple[nn.Module, bool]:
             return _Function(getattr(module, model.__name__)), was_training
         return _Function(model), False
     try:
-        module = copy.deepcopy(model)
+        module = copy.deepcopy(model).cpu()
     except Exception as error:
         raise UnsupportedModelError(f"model: expected a module that can be copied, but copying it failed: {error}") from error
     was_training = any(m.training for m in module.modules())
     for parameter in module.parameters():
         parameter.grad = None
-    return module.cpu().eval(), was_training
+    return module.eval(), was_training
 
 
 @contextmanager
@@ -151,7 +152,7 @@ def _exported(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.E
                 if any(_writes_into_shared(n) for n in program.graph.nodes):
                     program = program.run_decompositions({})  # makes in-place operations functional
             return program
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if i + 1 < len(dtypes) and "dtype" in str(error):
                 continue
             text = " ".join(str(error).split())
@@ -227,7 +228,11 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
             continue  # nothing comes of it, such as a check of a tensor's type, which the float64 copy does not have
         inputs = {n.name for n in node.all_input_nodes}
         if not inputs & (varying | sizes):
-            if node.users:
+            if _is_random(node):
+                reading.entries.append(
+                    Offender(_path(node), _name(node), _shapes_text(node), "it is random", "a constant"))
+                constants[node.name] = torch.zeros(node.meta["val"].shape, dtype=torch.float64)
+            elif node.users:
                 args, kwargs = _resolved(node.args, constants), _resolved(node.kwargs, constants)
                 constants[node.name] = _float64(node.target(*args, **kwargs))
             continue
@@ -280,7 +285,12 @@ def _only_output(nodes: list[fx.Node], program: torch.export.ExportedProgram) ->
 
 
 def _head(result: Any) -> fx.Node | None:
-    return result if isinstance(result, fx.Node) and result.op == "call_function" and _name(result) in HEADS else None
+    if not isinstance(result, fx.Node) or result.op != "call_function" or _name(result) not in HEADS:
+        return None
+    shape = _shape(result)
+    if "softmax" in _name(result) and str(math.prod(shape[1:])) != str(shape[int(result.args[1])]):  # type: ignore[call-overload]
+        return None  # over another axis than that of all outputs it does not keep their order
+    return result
 
 
 def _float64(value: Any) -> Any:
@@ -336,6 +346,10 @@ def _caller(node: fx.Node) -> Callable[..., Any]:
         return target(*(arguments[k] for k in positional), **{k: arguments[k] for k in keywords})
 
     return call
+
+
+def _is_random(node: fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "dropout" not in _name(node)
 
 
 def _is_varying(value: Any, varying: set[str]) -> bool:

@@ -7,6 +7,7 @@ same bits whatever their number.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,6 +44,14 @@ def _pool() -> ThreadPoolExecutor:
 @cache
 def _callers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, torch.get_num_threads()), "splinecam-engine", enter)
+
+
+def _forget_pools() -> None:
+    _pool.cache_clear()
+    _callers.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_pools)  # a forked process has none of its parent's threads
 
 
 def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> T:

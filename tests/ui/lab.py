@@ -82,7 +82,7 @@ def running_server(notebooks: Path, scratch: Path) -> Iterator[Server]:
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={notebooks}",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.expose_app_in_browser=True", "--ServerApp.jpserver_extensions={'splinecam_widget.nodelay': True}",
     ]  # fmt: skip
     log = scratch / "jupyterlab.log"
     with log.open("wb") as sink:
