@@ -235,10 +235,10 @@ def test_refuses_a_slice_of_other_inputs() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_works_in_a_forked_process() -> None:
     plane = Slice.from_basis([0.0, 0.0], np.eye(2))
-    compute_partition(nn.ReLU(), plane)
+    compute_partition(nn.ReLU().eval(), plane)
     context = multiprocessing.get_context("fork")
     counts = context.SimpleQueue()
-    child = context.Process(target=lambda: counts.put(compute_partition(nn.ReLU(), plane).n_cells), daemon=True)
+    child = context.Process(target=lambda: counts.put(compute_partition(nn.ReLU().eval(), plane).n_cells), daemon=True)
     child.start()
     child.join(60)
     is_done = not child.is_alive()

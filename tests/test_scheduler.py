@@ -232,7 +232,8 @@ def test_a_job_that_waits_for_its_own_worker_fails_at_once(worker: Worker) -> No
     assert "wait: expected a call from another thread" in str(raised[0])
 
 
-def test_a_job_that_exits_does_not_end_the_worker(worker: Worker) -> None:
+def test_a_job_that_exits_does_not_end_the_worker(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
     done = threading.Event()
 
     def leave(_: Callable[[], None]) -> None:

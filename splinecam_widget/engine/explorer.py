@@ -16,7 +16,6 @@ from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice
 
-
 MAX_ZOOM = 2.0**26
 """A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
 

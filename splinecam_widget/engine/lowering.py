@@ -288,7 +288,8 @@ def _head(result: Any) -> fx.Node | None:
     if not isinstance(result, fx.Node) or result.op != "call_function" or _name(result) not in HEADS:
         return None
     shape = _shape(result)
-    if "softmax" in _name(result) and str(math.prod(shape[1:])) != str(shape[int(result.args[1])]):  # type: ignore[call-overload]
+    axis: Any = result.args[1] if "softmax" in _name(result) else None
+    if axis is not None and (axis % len(shape) == 0 or math.prod(shape[1:]) != shape[axis]):
         return None  # over another axis than that of all outputs it does not keep their order
     return result
 

@@ -59,7 +59,7 @@ class Bound:
         """The bound after interpolation to new vertices, the magnitude measured where `peak` (n,) is given."""
         rows = self.rows.clone()
         if peak is not None:
-            rows[0] = torch.from_numpy(peak * peak).reshape(rows.shape[1:])
+            rows[0] = torch.from_numpy(peak).square().reshape(rows.shape[1:])
         rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
         return Bound(rows)
 
