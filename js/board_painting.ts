@@ -20,11 +20,16 @@ export class BoardPainting {
   private picture: PictureMessage | null = null;
   private pixels = new Float64Array(0);
   private target = -1;
+  /** The thumbnails alone, painted anew only when the view changes: a drag moves nothing but the mark of its target. */
+  private readonly thumbnails = element("canvas");
+  private thumbnailsView = "";
+  private shownTarget = -1;
 
   setBoard(board: BoardMessage, image: ImageBitmap | null): void {
     this.image?.close();
     this.board = board;
     this.image = image;
+    this.thumbnailsView = "";
   }
 
   setPicture(picture: PictureMessage): void {
@@ -46,15 +51,20 @@ export class BoardPainting {
     const ratio = window.devicePixelRatio;
     const width = Math.round(size.width * ratio);
     const height = Math.round(size.height * ratio);
-    if (this.el.width !== width || this.el.height !== height) {
-      this.el.width = width;
-      this.el.height = height;
+    const isMap = this.board?.mode === "images";
+    const asked = `${view.join()} ${width} ${height}`;
+    if (isMap && asked === this.thumbnailsView && this.target === this.shownTarget) {
+      return;
     }
-    const pen = context2d(this.el);
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, size.width, size.height);
-    if (this.board?.mode === "images") {
-      this.paintThumbnails(pen, this.board, view, size);
+    const pen = cleared(this.el, width, height, ratio);
+    if (this.board !== null && isMap) {
+      if (asked !== this.thumbnailsView) {
+        this.paintThumbnails(cleared(this.thumbnails, width, height, ratio), this.board, view, size);
+        this.thumbnailsView = asked;
+      }
+      pen.drawImage(this.thumbnails, 0, 0, size.width, size.height);
+      this.markTarget(pen, this.board, view, size);
+      this.shownTarget = this.target;
     } else if (this.board?.mode === "plane") {
       this.paintPlane(pen, this.board, view, size, ratio);
     }
@@ -66,8 +76,7 @@ export class BoardPainting {
       return;
     }
     const [tileWidth, tileHeight] = board.thumbnail;
-    const width = Math.max((board.cell[0] / (view[1] - view[0])) * size.width, MIN_THUMBNAIL);
-    const height = Math.max((board.cell[1] / (view[3] - view[2])) * size.height, MIN_THUMBNAIL);
+    const [width, height] = thumbnailSize(board, view, size);
     pen.imageSmoothingEnabled = width < tileWidth * 1.5;
     const perX = size.width / (view[1] - view[0]);
     const perY = size.height / (view[3] - view[2]);
@@ -86,6 +95,10 @@ export class BoardPainting {
         }
       }
     }
+  }
+
+  private markTarget(pen: CanvasRenderingContext2D, board: BoardMessage, view: Rect, size: Size): void {
+    const [width, height] = thumbnailSize(board, view, size);
     if (this.target >= 0) {
       const [x, y] = toPixel(view, size, [board.positions[2 * this.target], board.positions[2 * this.target + 1]]);
       const side = Math.max(width, height, 12);
@@ -164,4 +177,25 @@ export class BoardPainting {
       this.pixels[i + 1] = (view[3] - origin[1] - u0 * basis[0][1] - u1 * basis[1][1]) * perY;
     }
   }
+}
+
+/** The pen of an empty canvas of so many device pixels, in CSS pixels. */
+function cleared(canvas: HTMLCanvasElement, width: number, height: number, ratio: number): CanvasRenderingContext2D {
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  const pen = context2d(canvas);
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  return pen;
+}
+
+/** Width and height of a thumbnail in CSS pixels. */
+function thumbnailSize({ cell }: BoardMessage, view: Rect, size: Size): readonly [number, number] {
+  const [width, height] = cell ?? [0, 0];
+  return [
+    Math.max((width / (view[1] - view[0])) * size.width, MIN_THUMBNAIL),
+    Math.max((height / (view[3] - view[2])) * size.height, MIN_THUMBNAIL),
+  ];
 }

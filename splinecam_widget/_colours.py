@@ -114,5 +114,6 @@ def _output_colours(partition: Partition) -> UInt32:
     """The mean output of each cell's corners as grey (K = 1) or RGB (K = 3), 0 to 1."""
     sums = np.add.reduceat(partition.values[partition.cell_vertices], partition.cell_offsets[:-1], axis=0)
     means = sums / np.diff(partition.cell_offsets)[:, None]
+    means = partition.network.with_head(means)
     rgb = np.broadcast_to(means, (len(means), 3)) if means.shape[1] == 1 else means
     return words_of((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))

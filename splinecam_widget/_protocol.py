@@ -47,7 +47,10 @@ def anchors_message(
         "kind": "anchors", **asked, "plane": shown.plane_number, "slice": coordinates.tolist(),
         "board": [None if a.place is None else list(a.place) for a in shown.anchors],
         "names": [a.name for a in shown.anchors],
-        "predictions": [prediction_text(row, class_names, is_class) for row in shown.outputs],
+        "predictions": [
+            prediction_text(row if is_class else shown.partition.network.with_head(row), class_names, is_class)
+            for row in shown.outputs
+        ],
         "is_class": is_class, "picture_size": None if renderer is None else list(renderer.size), "notes": ["", "", ""],
     }
     return content, [] if renderer is None else [renderer.png(a.x) for a in shown.anchors]
@@ -122,6 +125,8 @@ def inspection_message(
     x = partition.plane.to_input(u)
     with torch.no_grad():
         values = evaluate(partition.network, torch.from_numpy(x[None])).numpy()[0]
+    if not is_class:
+        values = partition.network.with_head(values)
     # One output decides between two classes and is the score of neither.
     names = ["output"] if len(values) == 1 else value_names(len(values), class_names)
     return {

@@ -5,7 +5,6 @@ Used by one thread at a time. A wish that cannot be fulfilled raises and changes
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +94,8 @@ class Scene:
     Parameters
     ----------
     model : nn.Module or callable
-        A module is copied here and now: it may be trained further at once.
+        Copied and traced here and now, in the caller's thread: it may be trained further at once, and torch.export does not
+        disturb that training (while it traces, optimizers in other threads compute differently).
     anchors : three (*input_shape,) float64 arrays
     board : ImageBoard, PlaneBoard or None
     domain : (k, 2) float64 or None
@@ -104,21 +104,21 @@ class Scene:
     def __init__(self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any) -> None:
         self.board = board
         self.shown: Shown | None = None
-        self._model = _copied(model)
         self._explorer: Explorer | None = None
         self._first = Wish(tuple(anchors), domain)
         self._input_shape = anchors[0].shape
         self._is_closed = False
-
-    @property
-    def network(self) -> Network | None:
-        """The lowered network, None before the first wish."""
-        return None if self._explorer is None else self._explorer.network
+        self.network: Network | None = None
+        self._refusal: Exception | None = None
+        try:
+            self.network = lower(model, self._input_shape)
+        except Exception as error:  # said with every picture that is asked for
+            self._refusal = error
 
     def close(self) -> None:
         """Let go of everything; what is being computed is dropped when it is done."""
         self._is_closed = True
-        self.shown = self._explorer = self._model = self.board = None
+        self.shown = self._explorer = self.network = self.board = None
 
     def show(
         self, wish: Wish, tick: Callable[[], None], accept: Callable[[Shown], None] = lambda _: None
@@ -143,11 +143,11 @@ class Scene:
         plane, number, is_default = self._plane(anchors, wish, before)
         explorer = self._explorer
         if explorer is None:
-            explorer = Explorer(lower(self._model, plane.input_shape), plane)
-            if self._is_closed:
+            if self._refusal is not None:
+                raise self._refusal
+            if self.network is None:  # closed
                 raise Cancelled
-            self._explorer, self._model = explorer, None
-            started = time.perf_counter()
+            self._explorer = explorer = Explorer(self.network, plane)
         partition = explorer.show(plane, tick)
         if before is not None and partition.planar is before.partition.planar:
             winners = before.winners
@@ -237,19 +237,6 @@ class Scene:
             if _covers(picture, coordinates):
                 return picture
         return square_around(coordinates)
-
-
-def _copied(model: Any) -> Any:
-    """A copy of a module, or of the module that a bound method belongs to; other callables as they are."""
-    owner = getattr(model, "__self__", None)
-    try:
-        if isinstance(model, torch.nn.Module):
-            return copy.deepcopy(model)
-        if isinstance(owner, torch.nn.Module):
-            return getattr(copy.deepcopy(owner), model.__name__)
-    except Exception:  # said when it is lowered, which copies too
-        return model
-    return model
 
 
 def _pair(asked: dict[str, Any], name: str) -> Float64:

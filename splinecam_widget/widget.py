@@ -199,12 +199,16 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._class_names_given = self._class_names is not None
         if not callable(model):
             raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
-        self._may_be_regression = isinstance(board, PlaneBoard) and not self._class_names_given
-        self._has_default_colours = color_by is None
         layout = layout_of(shape)
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
         self._scene = Scene(model, points, board, None if domain is None else as_domain(domain))
+        network = self._scene.network
+        # The outputs are then the picture's grey or RGB values, and not scores of classes.
+        self._is_regression = (
+            isinstance(board, PlaneBoard) and not self._class_names_given
+            and network is not None and network.n_outputs in (1, 3)
+        )
         self._worker = Worker("splinecam-widget", threads.enter)
         self._answers = Worker("splinecam-widget-answers", threads.enter)
         self._lock = threading.RLock()
@@ -216,7 +220,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
-        default = "output" if self._may_be_regression else "class"
+        default = "output" if self._is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), color_by=color_by or default,
             _figure=figure_json(),
@@ -406,12 +410,6 @@ class SplineCamWidget(anywidget.AnyWidget):
         return colouring_of(shown.partition, shown.winners, self.color_by, names)
 
     @property
-    def _is_regression(self) -> bool:
-        """Whether the outputs are the picture's grey or RGB values, and not scores of classes."""
-        network = self._scene.network
-        return self._may_be_regression and network is not None and network.n_outputs in (1, 3)
-
-    @property
     def _has_boundary(self) -> bool:
         """Several outputs that are no classes have no decision to show."""
         network = self._scene.network
@@ -419,12 +417,6 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _accept(self, shown: Shown) -> None:
         """Refuse a model that does not fit what else was given."""
-        self._check_names(shown)
-        if self._has_default_colours and self.color_by == "output" and not self._is_regression:
-            self.color_by = "class"
-        self.check_colouring(self.color_by)
-
-    def _check_names(self, shown: Shown) -> None:
         expected = max(2, shown.partition.values.shape[1])
         if self._class_names is not None and len(self._class_names) != expected:
             raise ValueError(f"class_names: expected {expected} names, one a class, got {len(self._class_names)}")

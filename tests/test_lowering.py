@@ -513,7 +513,7 @@ def test_random_constants_are_refused() -> None:
 
 
 def test_a_model_without_numbers_is_named() -> None:
-    with pytest.raises(UnsupportedModelError, match="model: expected a module that can be copied"):
+    with pytest.raises(UnsupportedModelError, match="model: expected a model that can be copied"):
         lower(nn.Linear(2, 2, device="meta"), (2,))
 
 

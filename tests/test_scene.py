@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from splinecam_widget import Slice, UnsupportedModelError, _scene
+from splinecam_widget import Slice, UnsupportedModelError
 from splinecam_widget._board import image_board, plane_board
 from splinecam_widget._scene import KEEP, Scene, Shown, Wish
 from splinecam_widget.engine.errors import Cancelled
@@ -311,19 +311,9 @@ class TestClose:
         assert scene.network is None
 
 
-def test_closing_while_the_model_is_read_frees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_scene_shows_nothing_and_holds_nothing() -> None:
     scene = scene_of()
-    read = _scene.lower
-
-    def lower_while_closing(*arguments: Any) -> Any:
-        scene.close()
-        return read(NET, arguments[1])
-
-    monkeypatch.setattr(_scene, "lower", lower_while_closing)
-
-    def stop() -> None:
-        raise Cancelled
-
+    scene.close()
     with pytest.raises(Cancelled):
-        scene.show(Wish(), stop)
+        scene.show(Wish(tuple(IMAGES[:3].astype(np.float64)), None), no_tick)
     assert scene.network is None

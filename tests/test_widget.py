@@ -21,8 +21,11 @@ from comm.base_comm import BaseComm
 from torch import nn
 
 from splinecam_widget import Slice, SplineCamWidget, UnsupportedModelError, _scheduler, compute_partition
+from splinecam_widget._colours import colouring_of
 from splinecam_widget._scene import Wish
 from splinecam_widget.engine import warmup
+from splinecam_widget.engine.boundary import winners_of
+from splinecam_widget.engine.explorer import Explorer
 from widget_checks import Picture, assert_same_partition, assert_shows, decoded, fresh_partition, png_pixels, small_net
 
 SECONDS = 120.0
@@ -166,14 +169,11 @@ class TestFirst:
         w = make(lambda x: x.flatten(1)[:, :3].relu())
         assert w.wait(SECONDS).n_cells > 1
 
-    def test_without_waiting(self, make: MakeWidget) -> None:
+    def test_without_waiting(self, make: MakeWidget, monkeypatch: pytest.MonkeyPatch) -> None:
         held = threading.Event()
-
-        def slow(x: torch.Tensor) -> torch.Tensor:
-            assert held.wait(SECONDS)
-            return x.flatten(1)[:, :2].relu()
-
-        w = make(slow)
+        show = Explorer.show
+        monkeypatch.setattr(Explorer, "show", lambda *arguments: held.wait(SECONDS) and show(*arguments))
+        w = make()
         assert w.partition is None
         with pytest.raises(TimeoutError, match=r"no exact partition after 0\.01 s"):
             w.wait(0.01)
@@ -423,6 +423,18 @@ class TestPlane:
         assert w.x1.tolist() == [-0.5, -0.25]
         assert w.status["vertices_evaluated"] == 0
 
+    def test_a_sigmoid_at_the_end_is_in_the_colours_and_values(self, make: MakeWidget) -> None:
+        net = nn.Sequential(*small_net(2, 3), nn.Sigmoid()).eval()
+        w = make(net, [0.0, 0.0], [0.5, 0.0], [0.0, 0.5], background=self.picture)
+        p = w.wait(SECONDS)
+        with torch.no_grad():
+            said = net.double()(torch.from_numpy(p.plane.to_input(p.centroids[:1]))).numpy()[0]
+        tell(w, kind="inspect", view_id="v", id=1, plane=1, u=p.centroids[0].tolist())
+        (content, _) = sent(w, "inspection")[-1]
+        assert [value["value"] for value in content["values"]] == pytest.approx(said, rel=1e-6)
+        colours = colouring_of(p, winners_of(p), "output", ["", "", ""]).cells
+        assert np.abs((colours[0] >> np.array([0, 8, 16]) & 255) / 255 - said).max() < 0.1  # in the middle of a cell, in bytes
+
     def test_classifier_of_points(self, make: MakeWidget) -> None:
         for more in ({}, {"class_names": ["a", "b"]}):
             w = self.inr(make, 2, **more)
@@ -611,8 +623,8 @@ class TestBadModel:
 
     def test_colours_of_outputs_that_are_no_colours(self, make: MakeWidget) -> None:
         model = nn.Sequential(nn.Flatten(), *small_net(9, 5)).eval()
-        text = self.failed(make(model, color_by="output"), ValueError)
-        assert text == "color_by: expected a model with one or three outputs for 'output', got 5"
+        with pytest.raises(ValueError, match="color_by: expected a model with one or three outputs for 'output', got 5"):
+            make(model, color_by="output")
 
 
 class TestBadChange:
@@ -755,15 +767,17 @@ class TestClose:
         gc.collect()
         assert gone() is None
 
-    def test_while_computing(self, make: MakeWidget) -> None:
+    def test_while_computing(self, make: MakeWidget, monkeypatch: pytest.MonkeyPatch) -> None:
         held, begun = threading.Event(), threading.Event()
+        show = Explorer.show
 
-        def slow(x: torch.Tensor) -> torch.Tensor:
+        def slow(*arguments: Any) -> Any:
             begun.set()
             assert held.wait(SECONDS)
-            return x.flatten(1)[:, :2].relu()
+            return show(*arguments)
 
-        w = make(slow)
+        monkeypatch.setattr(Explorer, "show", slow)
+        w = make()
         assert begun.wait(SECONDS)
         w.close()
         held.set()

@@ -96,3 +96,10 @@ def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
     env = run_steps(network.steps, {network.input_name: x}, len(x))
     outputs: torch.Tensor = env[network.output_name].reshape(len(x), -1)
     return outputs
+
+
+def row_chunks(network: Network, n: int) -> list[slice]:
+    """Runs of `n` inputs that keep all results of the network together within `8 CHUNK_ENTRIES` entries."""
+    width = math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps)
+    size = max(16, 8 * CHUNK_ENTRIES // width)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

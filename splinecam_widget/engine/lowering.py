@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import operator
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,9 @@ import torch
 from torch import fx, nn
 
 from .errors import Offender, UnsupportedModelError, shape_text
-from .network import Network, Reference, Step
+from .network import Call, Network, Reference, Step
 from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Kink
+from .snapshot import snapshot
 
 
 @dataclass
@@ -75,43 +75,12 @@ def lower(model: Any, input_shape: tuple[int, ...]) -> Network:
 
 def read(model: Any, input_shape: tuple[int, ...]) -> Reading:
     """As `lower`, but with refused operations recorded and not raised."""
-    module, was_training = _snapshot(model)
+    module, was_training = snapshot(model)
     program = _traced(module, input_shape)
     reading = _walk(program)
     reading.was_training = was_training
     reading.input_shape = input_shape
     return reading
-
-
-class _Function(nn.Module):
-    """A plain function of torch operations as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.function(x)
-
-
-def _snapshot(model: Any) -> tuple[nn.Module, bool]:
-    """A copy of the model on the CPU in eval mode, and whether the model was in training mode."""
-    if not isinstance(model, nn.Module):
-        if not callable(model):
-            raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
-        owner = getattr(model, "__self__", None)
-        if isinstance(owner, nn.Module):  # a bound method, such as net.forward or net.encode
-            module, was_training = _snapshot(owner)
-            return _Function(getattr(module, model.__name__)), was_training
-        return _Function(model), False
-    try:
-        module = copy.deepcopy(model).cpu()
-    except Exception as error:
-        raise UnsupportedModelError(f"model: expected a module that can be copied, but copying it failed: {error}") from error
-    was_training = any(m.training for m in module.modules())
-    for parameter in module.parameters():
-        parameter.grad = None
-    return module.eval(), was_training
 
 
 @contextmanager
@@ -248,7 +217,7 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
         operation = _name(node).rstrip("_") or _name(node)
         rule: Affine | Kink | None = KINKS.get(operation) or AFFINE.get(operation)
         if node.target is operator.getitem:
-            operation, rule = "getitem", AFFINE["view"]
+            operation, rule = "getitem", AFFINE["getitem"]
         reason = _refusal(node, operation, rule, constants, varying, batch)
         if reason:
             replacement = REPLACEMENTS.get(operation, "an affine operation or ReLU")
@@ -333,20 +302,14 @@ def _step(node: fx.Node, constants: dict[str, Any], varying: set[str], kind: str
     return Step(node.name, operation, _path(node), _caller(node), arguments, kind, rule, sources, shape, shapes)
 
 
-def _caller(node: fx.Node) -> Callable[..., Any]:
-    """The node's operation as a function of its arguments by name."""
+def _caller(node: fx.Node) -> Call:
     in_place = hasattr(node.target, "_schema") and _name(node).endswith("_")
     target: Any = _plain(node) if in_place else node.target
-    schema = getattr(target, "_schema", None)
-    if schema is None:
-        return lambda **arguments: target(*(arguments[k] for k in sorted(arguments, key=int)))
-    positional = [a.name for a in schema.arguments if not a.kwarg_only]
-    keywords = [a.name for a in schema.arguments if a.kwarg_only]
-
-    def call(**arguments: Any) -> Any:
-        return target(*(arguments[k] for k in positional), **{k: arguments[k] for k in keywords})
-
-    return call
+    if target is torch.ops.aten.squeeze.default:  # a batch of one must keep its axis
+        shape = _shape(node.all_input_nodes[0])
+        axes = tuple(axis for axis, size in enumerate(shape) if axis > 0 and isinstance(size, int) and size == 1)
+        return Call(torch.ops.aten.squeeze.dims, {"dim": axes})
+    return Call(target)
 
 
 def _is_random(node: fx.Node) -> bool:
@@ -371,6 +334,9 @@ def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constant
             return "it is not affine in this argument: " + ", ".join(k for k in varied if k not in rule.varying)
         if len(varied) > 1 and not rule.joint:
             return "it multiplies two tensors that both depend on the input"
+        if rule.coefficients in ("sum", "weights") and any(
+                isinstance(v, Reference) and v.name not in varying for v in arguments.values()):
+            return "it computes with the size of the batch"
         reason = rule.refusal(arguments)
         if reason:
             return reason

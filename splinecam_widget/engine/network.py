@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from .operations import Affine, Kink
+import torch
+from scipy.special import expit
+
+from .operations import AFFINE, KINKS, Affine, Kink
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,44 @@ class Reference:
     """Stands for the result of an earlier step among a step's arguments."""
 
     name: str
+
+
+class Call:
+    """A torch operation as a function of its arguments by name. Pickled by the operation's own name.
+
+    Parameters
+    ----------
+    target : operation of torch.ops, or a plain function of arguments named "0", "1", ...
+    fixed : dict
+        Arguments that are the same in every call.
+    """
+
+    def __init__(self, target: Any, fixed: dict[str, Any] | None = None) -> None:
+        self.target = target
+        self.fixed = fixed or {}
+        schema = getattr(target, "_schema", None)
+        self._positional = None if schema is None else [a.name for a in schema.arguments if not a.kwarg_only]
+        self._keywords = [] if schema is None else [a.name for a in schema.arguments if a.kwarg_only]
+
+    def __call__(self, arguments: dict[str, Any]) -> Any:
+        if self.fixed:
+            arguments = {**arguments, **self.fixed}
+        if self._positional is None:
+            return self.target(*(arguments[k] for k in sorted(arguments, key=int)))
+        return self.target(*(arguments[k] for k in self._positional), **{k: arguments[k] for k in self._keywords})
+
+    def __reduce__(self) -> Any:
+        if self._positional is None:
+            return Call, (self.target, self.fixed)
+        return _call_named, (str(self.target), self.fixed)
+
+
+def _call_named(name: str, fixed: dict[str, Any]) -> Call:
+    """The call of an operation by its full name, such as aten.relu.default."""
+    target: Any = torch.ops
+    for part in name.split("."):
+        target = getattr(target, part)
+    return Call(target, fixed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +71,7 @@ class Step:
         Name of the torch operation.
     path : str
         Dotted path of the module that calls it.
-    call : callable
+    call : Call
         The operation on float64 tensors, by schema arguments.
     arguments : dict
         By schema name; a `Reference` where an earlier result or the batch size goes in.
@@ -46,13 +87,21 @@ class Step:
     name: str
     operation: str
     path: str
-    call: Callable[..., Any]
+    call: Call
     arguments: dict[str, Any]
     kind: str
     rule: Affine | Kink | None
     sources: tuple[str, ...]
     shape: tuple[int, ...]
     input_shapes: tuple[tuple[int, ...], ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the rule, which the tables of operations have by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"rule": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        rules: dict[str, Affine | Kink] = {**AFFINE, **KINKS}
+        self.__dict__.update(state, rule=rules.get(state["operation"]))
 
     @cached_property
     def open_arguments(self) -> tuple[str, ...]:
@@ -61,7 +110,7 @@ class Step:
 
     def result(self, results: Mapping[str, Any]) -> Any:
         """What the step makes of earlier results."""
-        return self.call(**self.filled(self.arguments, results.__getitem__))
+        return self.call(self.filled(self.arguments, results.__getitem__))
 
     def filled(self, arguments: Mapping[str, Any], value_of: Callable[[str], Any]) -> dict[str, Any]:
         """Arguments with a value for every reference."""
@@ -119,6 +168,10 @@ class Network:
     @property
     def kinks(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.kind == "kink")
+
+    def with_head(self, outputs: Any) -> Any:
+        """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
+        return expit(outputs) if self.head in ("sigmoid", "sigmoid_") else outputs
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:

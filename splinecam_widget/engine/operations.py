@@ -149,6 +149,7 @@ AFFINE: dict[str, Affine] = {
          "split_with_sizes", "unbind", "repeat", "unsafe_split", "unsafe_chunk"),
         _SELECTION,
     ),
+    "getitem": _SELECTION,
     **dict.fromkeys(("_to_copy", "to", "type_as"), Affine(("self",), refusal=_not_float)),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
                     Affine(("input",), refusal=_training("train"))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import _cell_measures
 from .arrays import Float64, as_numbers
-from .evaluation import evaluate, run_steps
+from .evaluation import evaluate, row_chunks, run_steps
 from .graph import component_ids
 from .network import Network
 from .planar import Int32, Int64, PlanarComplex
@@ -163,17 +164,17 @@ class Partition:
         -----
         Forward-mode derivatives of the network at the cells' centroids along the two basis vectors.
         """
-        x = torch.from_numpy(self.plane.to_input(self.centroids))
-        columns = []
+        A = np.empty((self.n_cells, self.values.shape[1], 2))
+        outputs = np.empty((self.n_cells, self.values.shape[1]))
         with warnings.catch_warnings():
             # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
             warnings.simplefilter("ignore", DeprecationWarning)
-            for direction in torch.from_numpy(self.plane.basis):
-                pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
-                columns.append(pair[1].numpy())
-        with torch.no_grad():
-            outputs = evaluate(self.network, x).numpy()
-        A = np.stack(columns, axis=-1)
+            for rows in row_chunks(self.network, self.n_cells):
+                x = torch.from_numpy(self.plane.to_input(self.centroids[rows]))
+                for i, direction in enumerate(torch.from_numpy(self.plane.basis)):
+                    pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
+                    A[rows, :, i] = pair[1].numpy()
+                outputs[rows] = pair[0].numpy()
         return A, outputs - np.einsum("cki,ci->ck", A, self.centroids)
 
     @cached_property
@@ -220,10 +221,14 @@ class Partition:
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
-        x = torch.from_numpy(self.plane.to_input(points))
-        with torch.no_grad():
-            env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
-        return tuple((env[kink.sources[0]].reshape(len(x), -1) > 0).numpy() for kink in self.network.kinks)
+        found = [np.empty((len(points), math.prod(kink.shape)), np.bool_) for kink in self.network.kinks]
+        for rows in row_chunks(self.network, len(points)):
+            x = torch.from_numpy(self.plane.to_input(points[rows]))
+            with torch.no_grad():
+                env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
+            for pattern, kink in zip(found, self.network.kinks):
+                pattern[rows] = (env[kink.sources[0]].reshape(len(x), -1) > 0).numpy()
+        return tuple(found)
 
     def decision_boundary(self, classes: tuple[int, int] | None = None, level: float = 0.0) -> Boundary:
         """Where the two largest outputs tie (K > 1), or where the output is `level` (K = 1).

@@ -78,8 +78,8 @@ def sizes(step: Step, bounds: Bounds) -> tuple[int, int]:
     """What a step that counts the batch gives for a batch of one and of two."""
     if step.operation == "sym_size":
         return 1, 2
-    one = step.call(**step.filled(step.arguments, lambda name: bounds[name][0]))
-    two = step.call(**step.filled(step.arguments, lambda name: bounds[name][1]))
+    one = step.call(step.filled(step.arguments, lambda name: bounds[name][0]))
+    two = step.call(step.filled(step.arguments, lambda name: bounds[name][1]))
     return one, two
 
 
@@ -93,7 +93,7 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if rule.coefficients == "sum":
         return _sum_bound(step, bounds)
     if rule.coefficients == "none":
-        values = step.call(**step.filled(step.arguments, lambda name: _zero(bounds[name])))
+        values = step.call(step.filled(step.arguments, lambda name: _zero(bounds[name])))
         return Bound(torch.cat([values * values, torch.zeros_like(values)]))
     if step.operation in ("neg", "negative"):
         bound: Bound = bounds[step.sources[0]]
@@ -101,7 +101,7 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if step not in _PARTS:
         _PARTS[step] = _parts(step, rule, bounds)
     linear, constant = _PARTS[step]
-    found = step.call(**step.filled(linear, lambda name: _rows(bounds[name])))
+    found = step.call(step.filled(linear, lambda name: _rows(bounds[name])))
     if isinstance(found, (list, tuple)):
         return [Bound(rows) for rows in found]
     if rule.coefficients == "selection":
@@ -110,6 +110,9 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if constant is not None:
         square += constant
     terms = float(rule.terms(step.arguments) + 1)
+    divisor = step.arguments.get("divisor_override")
+    if divisor is not None:  # an average whose weights may sum to more than 1
+        found *= max(1.0, (terms / abs(divisor)) ** 2)
     variance.add_(square, alpha=(terms * UNIT_ROUNDOFF) ** 2)
     if rule.coefficients == "weights":
         square *= terms
@@ -130,7 +133,7 @@ def _parts(step: Step, rule: Affine, bounds: Bounds) -> tuple[dict[str, Any], to
         k: _squared(v) if k in beside and rule.squared is None else v for k, v in squared.items()}
     if not any(_is_constant(squared[k]) for k in beside if k in squared):
         return linear, None
-    at_zero = step.call(**step.filled(with_constants, lambda name: _zero(bounds[name])))
+    at_zero = step.call(step.filled(with_constants, lambda name: _zero(bounds[name])))
     if isinstance(at_zero, (list, tuple)):  # batch norm with its (empty) statistics
         at_zero = at_zero[0]
     return linear, at_zero[0]

@@ -9,7 +9,8 @@ import torch
 
 from .boundary import winners_of
 from .explorer import Explorer
-from .lowering import lower
+from .network import Call, Network, Reference, Step
+from .operations import AFFINE, KINKS
 from .slices import Slice, rectangle
 
 _lock = threading.Lock()
@@ -34,8 +35,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     with _lock:
         if _done.is_set():
             return
-        report("tracing models (torch.export)")
-        network = lower(_small_net(), (2,))
+        network = _small_network()
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
         report("compiling: subdivision")
         explorer = Explorer(network, plane)
@@ -50,9 +50,17 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         _done.set()
 
 
-def _small_net() -> Callable[[torch.Tensor], torch.Tensor]:
-    """A random net that takes no numbers from torch's global generator: the user's stay as they are."""
+def _small_network() -> Network:
+    """A random net, made without a trace (which would change torch's behaviour in other threads) or torch's generator."""
     generator = torch.Generator().manual_seed(0)
-    first, second, last = (
-        torch.randn(n, m, generator=generator, dtype=torch.float64) for m, n in ((2, 12), (12, 6), (6, 3)))
-    return lambda x: (x.double() @ first.T + 0.1).relu().matmul(second.T).relu() @ last.T
+    steps: list[Step] = []
+    for n, m in ((2, 12), (12, 6), (6, 3)):
+        source = steps[-1].name if steps else "x"
+        weight = torch.randn(m, n, generator=generator, dtype=torch.float64)
+        arguments = {"input": Reference(source), "weight": weight, "bias": 0.1 * weight[:, 0]}
+        steps.append(Step(f"z{n}", "linear", "", Call(torch.ops.aten.linear.default), arguments, "affine", AFFINE["linear"],
+                          (source,), (m,)))
+        if m > 3:
+            steps.append(Step(f"a{n}", "relu", "", Call(torch.ops.aten.relu.default), {"self": Reference(f"z{n}")}, "kink",
+                              KINKS["relu"], (f"z{n}",), (m,)))
+    return Network((2,), "x", "z6", tuple(steps), "", False, 3)
