@@ -154,6 +154,7 @@ export class Session {
       slice.show(this.picture);
     }
     this.updateHandles();
+    this.updateStatus();
     this.applyTheme();
     slice.start().catch((error: unknown) => this.fail(error));
   }
@@ -302,7 +303,8 @@ export class Session {
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
-    this.slice?.setRefusal(view.state === "error" ? view.text : "");
+    const isError = view.state === "error";
+    this.slice?.setNotice(isError || (this.picture === null && isStale) ? view.text : "", isError);
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

@@ -41,8 +41,8 @@ export class SlicePanel {
   });
   private readonly highlight = new Outline("sc-hovered");
   private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
-  /** The error panel, which says it in full, may be out of sight. */
-  private readonly refusal = element("div", { class: "sc-refusal", "aria-hidden": "true" });
+  /** What the status line and the error panel say in full; both may be out of sight. */
+  private readonly notice = element("div", { class: "sc-notice", "aria-hidden": "true", hidden: true });
   private readonly handles: Handles;
   private readonly camera: Camera;
   private readonly plot: SlicePlot;
@@ -66,7 +66,7 @@ export class SlicePanel {
       signal,
     );
     const svg = svgElement("svg", { class: "sc-layer", "aria-hidden": "true" }, ...this.highlight.els);
-    this.overlay.append(svg, this.handles.el, this.refusal, this.hint);
+    this.overlay.append(svg, this.handles.el, this.notice, this.hint);
     this.el.append(this.plot.el, this.overlay);
     this.camera = new Camera(
       this.overlay,
@@ -143,10 +143,11 @@ export class SlicePanel {
     this.el.classList.toggle("sc-stale", isStale);
   }
 
-  /** Says over the picture that it is not the one asked for; "" when it is. */
-  setRefusal(text: string): void {
-    this.refusal.textContent = text;
-    this.refusal.hidden = text === "";
+  /** Says over the plot why the picture is not there or not the one asked for; "" when it is. */
+  setNotice(text: string, isError: boolean): void {
+    this.notice.textContent = text;
+    this.notice.hidden = text === "";
+    this.notice.classList.toggle("sc-refusal", isError);
   }
 
   setEnabled(isEnabled: boolean): void {

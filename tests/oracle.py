@@ -363,7 +363,7 @@ def _assert_provenance(partition: Partition) -> None:
         here = partition.edge_layer == layer
         units = partition.edge_unit[here]
         assert ((units >= 0) & (units < z.shape[1])).all()
-        slack = 2.0**12 * UNIT_ROUNDOFF * (1 + layer) * max(1.0, float(np.abs(z).max()), float(np.abs(inputs).max()))
+        slack = 2.0**12 * UNIT_ROUNDOFF * (1 + layer) * max(1.0, float(np.abs(np.asarray(z)).max()), float(inputs.abs().max()))
         for end in range(2):
             assert (np.abs(z[partition.edges[here, end], units]) <= slack).all()
     middles = preactivations_at(partition, torch.from_numpy(partition.plane.to_input(partition.centroids)))
