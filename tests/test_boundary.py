@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -107,8 +109,8 @@ class TestSeveralClasses:
                 total += pair.length
         np.testing.assert_allclose(total, everything.length, rtol=len(everything.points) * UNIT_ROUNDOFF)
 
-    @pytest.mark.parametrize("classes", [(0, 0), (0, N_CLASSES), (-1, 0), (0,), (0, 1, 2), (0.5, 1)])
-    def test_refuses_classes_that_do_not_exist(self, partition: Partition, classes: tuple[int, int]) -> None:
+    @pytest.mark.parametrize("classes", [(0, 0), (0, N_CLASSES), (-1, 0), (0,), (0, 1, 2), (0.5, 1), 3])
+    def test_refuses_classes_that_do_not_exist(self, partition: Partition, classes: Any) -> None:
         with pytest.raises(ValueError, match=r"^classes: expected two different classes from 0 to 3, got"):
             partition.decision_boundary(classes=classes)
 

@@ -102,7 +102,7 @@ def boundary_of(partition: Partition, classes: tuple[int, int] | None, level: fl
     boundary = winners_of(partition, level).boundary
     if classes is None:
         return boundary
-    pair: tuple[Any, ...] = tuple(classes)
+    pair: tuple[Any, ...] = tuple(classes) if np.ndim(classes) == 1 else ()
     are_ids = all(isinstance(c, (int, np.integer)) and 0 <= c < n_classes for c in pair)
     if len(pair) != 2 or pair[0] == pair[1] or not are_ids:
         raise ValueError(f"classes: expected two different classes from 0 to {n_classes - 1}, got {classes}")

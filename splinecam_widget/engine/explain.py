@@ -42,6 +42,11 @@ def explain(model: Any, x: Any) -> Explanation:
     x : (*input_shape,) tensor or array
         One input, without the batch axis; only its shape matters.
 
+    Raises
+    ------
+    TypeError
+        If the model is not callable.
+
     Examples
     --------
     >>> import torch

@@ -189,7 +189,7 @@ class Partition:
 
     def locate(self, u: Any) -> Int64:
         """The cell of each point (..., 2): ids (...), the lowest of them on an edge, -1 outside the domain."""
-        points = np.ascontiguousarray(u, dtype=np.float64)
+        points = np.ascontiguousarray(u.detach().cpu() if isinstance(u, torch.Tensor) else u, dtype=np.float64)
         if points.shape[-1:] != (2,):
             raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {points.shape}")
         left, bottom, width, height, n, starts, ids = self._buckets

@@ -8,6 +8,8 @@ For one entry :math:`y = \sum_{i=1}^{n} w_i x_i + c` let :math:`q = \sum w_i^2 x
 :math:`|y|^2 \le n q`. The rounding error of the sum is at most :math:`\lambda \sqrt n\, u \sum |w_i x_i|
 \le \lambda n u \sqrt q` with a probability of at least :math:`1 - 2 n e^{-\lambda^2/2}` (Higham & Mary 2019, theorem 2.4), so
 the variance grows by :math:`(n u)^2 q`, and the errors already in :math:`x` add :math:`\sum w_i^2 \mathrm{var}_i`.
+The errors in the entries of one tensor are taken as independent of one another, as the theorem does for those of one sum; where
+an entry is repeated many times and then summed, they are not, and the bound is too small by at most the root of the repeats.
 A value is zero when :math:`|z| \le \lambda \sqrt{\mathrm{variance}}`.
 
 References
