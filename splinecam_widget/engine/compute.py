@@ -135,7 +135,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     tolerance = output_tolerance(bounds[network.output_name], values)
     if not (np.isfinite(values).all() and np.isfinite(tolerance).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
-    return Partition(network, plane, planar, values, tolerance)
+    return Partition(network, plane, planar, values, tolerance, work.n_close)
 
 
 def output_tolerance(bound: Bound, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -32,6 +32,7 @@ class Reading:
     output_shape: tuple[int, ...] = ()
     was_training: bool = False
     input_shape: tuple[int, ...] = ()
+    reference: nn.Module | None = None
 
     @property
     def offenders(self) -> tuple[Offender, ...]:
@@ -51,7 +52,8 @@ class Reading:
         for size in self.output_shape:
             n_outputs *= size
         steps = tuple(entry for entry in self.entries if isinstance(entry, Step))
-        return Network(self.input_shape, self.input_name, self.output_name, steps, self.head, self.was_training, n_outputs)
+        return Network(self.input_shape, self.input_name, self.output_name, steps, self.head, self.was_training, n_outputs,
+                       self.reference)
 
 
 def lower(model: Any, input_shape: tuple[int, ...]) -> Network:
@@ -80,6 +82,7 @@ def read(model: Any, input_shape: tuple[int, ...]) -> Reading:
     reading = _walk(program)
     reading.was_training = was_training
     reading.input_shape = input_shape
+    reading.reference = module.double()
     return reading
 
 

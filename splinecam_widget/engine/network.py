@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from scipy.special import expit
+from scipy.special import expit, log_softmax, softmax
 
 from .operations import AFFINE, KINKS, Affine, Kink
 
@@ -155,6 +155,8 @@ class Network:
     was_training : bool
         Whether the user's model was in training mode; it is computed as in eval mode.
     n_outputs : int
+    reference : nn.Module or None
+        The copy of the user's model itself, in float64 and eval mode, to compare with; not pickled.
     """
 
     input_shape: tuple[int, ...]
@@ -164,6 +166,10 @@ class Network:
     head: str
     was_training: bool
     n_outputs: int
+    reference: torch.nn.Module | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"reference": None}
 
     @property
     def kinks(self) -> tuple[Step, ...]:
@@ -171,7 +177,14 @@ class Network:
 
     def with_head(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
-        return expit(outputs) if self.head in ("sigmoid", "sigmoid_") else outputs
+        return expit(outputs) if self.head.strip("_") == "sigmoid" else outputs
+
+    def headed(self, outputs: Any) -> Any:
+        """What the model itself returns for outputs (n, K), with every head that was set aside."""
+        name = self.head.strip("_").removeprefix("special_")
+        if name == "softmax":
+            return softmax(outputs, axis=1)
+        return log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -23,6 +23,7 @@ from .slices import Slice
 
 if TYPE_CHECKING:
     from .boundary import Boundary
+    from .certificate import Certificate
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ class Partition:
         The network's outputs at the vertices (the logits, where a softmax was set aside).
     tolerance : (K,) float64
         Bound of the rounding error of `values`, see `rounding`.
+    n_close : int
+        Crossings of edges that float64 could not tell apart; they share a vertex.
     """
 
     network: Network
@@ -49,6 +52,7 @@ class Partition:
     planar: PlanarComplex
     values: Float64
     tolerance: Float64
+    n_close: int = 0
 
     def with_anchors_of(self, plane: Slice) -> Partition:
         """The same partition with another slice's anchors: nothing else depends on them."""
@@ -152,8 +156,13 @@ class Partition:
         norms: Float64 = np.sqrt(half + np.hypot((gram[:, 0, 0] - gram[:, 1, 1]) / 2, gram[:, 0, 1]))
         return norms
 
-    def affine_maps(self) -> tuple[Float64, Float64]:
+    def affine_maps(self, cells: Any = None) -> tuple[Float64, Float64]:
         """The affine map of every cell: outputs at slice coordinates u of cell c are `A[c] @ u + b[c]`.
+
+        Parameters
+        ----------
+        cells : (n,) integers or None
+            Only these cells, in this order.
 
         Returns
         -------
@@ -164,18 +173,19 @@ class Partition:
         -----
         Forward-mode derivatives of the network at the cells' centroids along the two basis vectors.
         """
-        A = np.empty((self.n_cells, self.values.shape[1], 2))
-        outputs = np.empty((self.n_cells, self.values.shape[1]))
+        middles = self.centroids if cells is None else self.centroids[np.asarray(cells)]
+        A = np.empty((len(middles), self.values.shape[1], 2))
+        outputs = np.empty((len(middles), self.values.shape[1]))
         with warnings.catch_warnings():
             # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
             warnings.simplefilter("ignore", DeprecationWarning)
-            for rows in row_chunks(self.network, self.n_cells):
-                x = torch.from_numpy(self.plane.to_input(self.centroids[rows]))
+            for rows in row_chunks(self.network, len(middles)):
+                x = torch.from_numpy(self.plane.to_input(middles[rows]))
                 for i, direction in enumerate(torch.from_numpy(self.plane.basis)):
                     pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
                     A[rows, :, i] = pair[1].numpy()
                 outputs[rows] = pair[0].numpy()
-        return A, outputs - np.einsum("cki,ci->ck", A, self.centroids)
+        return A, outputs - np.einsum("cki,ci->ck", A, middles)
 
     @cached_property
     def _buckets(self) -> tuple[float, float, float, float, int, Int64, Int32]:
@@ -248,3 +258,27 @@ class Partition:
         from .boundary import boundary_of
 
         return boundary_of(self, classes, level)
+
+    def certificate(self, full: bool = False) -> Certificate:
+        """Checks of this partition: areas, Euler's formula, convexity, neighbours, patterns, and the user's model itself.
+
+        Parameters
+        ----------
+        full : bool
+            Check maps and patterns of all cells, not of a sample of 256.
+
+        Returns
+        -------
+        Certificate
+            Print it for the figures; `is_sound` says whether all came out as they must.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2))).certificate().is_sound
+        True
+        """
+        from .certificate import certificate_of
+
+        return certificate_of(self, full)

@@ -1,0 +1,208 @@
+"""Checks of a finished partition against what it must be, and against the user's own model. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .arrays import Float64
+from .evaluation import evaluate, row_chunks
+from .planar import Int64
+from .rounding import UNIT_ROUNDOFF
+
+if TYPE_CHECKING:
+    from .partition import Partition
+
+SAMPLED_CELLS = 256
+"""Cells whose maps and patterns are checked when not all are: enough to find an error in one cell of a hundred with 92 %."""
+
+AREA_LIMIT = 1e-9
+"""Relative difference between the cells' areas, summed, and the domain's, above which the partition is not sound."""
+
+RESIDUAL_LIMIT = 1e-9
+"""The same for outputs, relative to the largest: two float64 evaluations of one network differ by far less."""
+
+SHRINK = 0.75
+"""Patterns are read at this share of the way from a cell's middle to its corners, away from edges."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was checked, and how it came out.
+
+    Attributes
+    ----------
+    n_cells, n_checked : int
+        Cells, and those whose maps and patterns were checked. All other checks are of everything.
+    area_error : float
+        Cells' areas, summed, against the domain's: relative difference.
+    euler : int
+        V - E + F, which is 1 for a polygon cut into cells.
+    n_flat : int
+        Cells that are not convex and counter-clockwise up to the rounding of their corners.
+    n_loose_edges : int
+        Inner edges without two cells, and border edges without one.
+    n_mixed : int
+        Checked cells in which two inner points have different activation patterns.
+    residual : float
+        max |model(x) - (A u + b)| over the middles of the checked cells, the user's model in float64, relative to the largest
+        output.
+    boundary_residual : float
+        Largest difference between the tying outputs at the ends and middles of the boundary's segments, by the network, in the
+        same units; 0 without a boundary.
+    n_close : int
+        Crossings that float64 could not tell apart; they share a vertex.
+    compared_with : str
+        What `residual` compares with.
+    """
+
+    n_cells: int
+    n_checked: int
+    area_error: float
+    euler: int
+    n_flat: int
+    n_loose_edges: int
+    n_mixed: int
+    residual: float
+    boundary_residual: float
+    n_close: int
+    compared_with: str
+
+    @property
+    def is_full(self) -> bool:
+        return self.n_checked == self.n_cells
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every check came out as it must for an exact partition."""
+        counts = self.n_flat == self.n_loose_edges == self.n_mixed == 0 and self.euler == 1
+        return counts and self.area_error <= AREA_LIMIT and max(self.residual, self.boundary_residual) <= RESIDUAL_LIMIT
+
+    def __str__(self) -> str:
+        checked = "all" if self.is_full else f"{self.n_checked:,} sampled"
+        lines = (
+            ("cells", f"{self.n_cells:,}, maps and patterns of {checked}"),
+            ("areas against the domain", f"{self.area_error:.1e}"),
+            ("V - E + F", str(self.euler)),
+            ("cells not convex", f"{self.n_flat:,}"),
+            ("edges without their cells", f"{self.n_loose_edges:,}"),
+            ("cells with two patterns", f"{self.n_mixed:,}"),
+            (f"against {self.compared_with}", f"{self.residual:.1e}"),
+            ("ties on the boundary", f"{self.boundary_residual:.1e}"),
+            ("crossings float64 cannot tell apart", f"{self.n_close:,}"),
+        )
+        width = max(len(name) for name, _ in lines)
+        verdict = "sound" if self.is_sound else "NOT sound"
+        return "\n".join([f"certificate: {verdict}", *(f"  {name:<{width}}  {text}" for name, text in lines)])
+
+
+def certificate_of(partition: Partition, full: bool) -> Certificate:
+    """See `Partition.certificate`."""
+    planar, plane = partition.planar, partition.plane
+    n = partition.n_cells
+    cells = np.arange(n) if full or n <= SAMPLED_CELLS else np.sort(
+        np.random.default_rng(n).choice(n, SAMPLED_CELLS, replace=False))
+    domain = plane.domain
+    x, y = (domain - domain[0]).T
+    area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+    scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
+    residual, compared_with = _residual(partition, cells)
+    return Certificate(
+        n_cells=n,
+        n_checked=len(cells),
+        area_error=abs(float(partition.areas.sum()) - area) / area,
+        euler=len(planar.points) - len(planar.edges) + n,
+        n_flat=_n_flat(partition),
+        n_loose_edges=_n_loose_edges(partition),
+        n_mixed=_n_mixed(partition, cells),
+        residual=residual / scale,
+        boundary_residual=_boundary_residual(partition) / scale,
+        n_close=partition.n_close,
+        compared_with=compared_with,
+    )
+
+
+def _n_flat(partition: Partition) -> int:
+    """Cells with a corner that turns to the right by more than the rounding of its coordinates."""
+    offsets, loop = partition.cell_offsets, partition.cell_vertices
+    points = partition.vertices[loop]
+    sizes = np.diff(offsets)
+    ends = offsets[1:] - 1
+    after = np.arange(1, len(loop) + 1)
+    after[ends] = offsets[:-1]
+    before = np.arange(-1, len(loop) - 1)
+    before[offsets[:-1]] = ends
+    a, b = points - points[before], points[after] - points
+    turn = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    # Each coordinate carries a few roundings of the largest one; a turn is a product of a length and such an error.
+    size = np.abs(partition.vertices).max()
+    slack = 32 * UNIT_ROUNDOFF * size * (np.abs(a).sum(axis=1) + np.abs(b).sum(axis=1))
+    wrong = np.add.reduceat(turn < -slack, offsets[:-1]) > 0
+    return int((wrong | (sizes < 3)).sum())
+
+
+def _n_loose_edges(partition: Partition) -> int:
+    has = (partition.edge_cells >= 0).sum(axis=1)
+    uses = np.bincount(partition.planar.cell_edges, minlength=len(partition.edges))
+    expected = np.where(partition.edge_layer < 0, 1, 2)
+    return int(((has != expected) | (uses != expected)).sum())
+
+
+def _n_mixed(partition: Partition, cells: Int64) -> int:
+    """Cells with inner points of different patterns: towards each corner, and the middle."""
+    sizes = np.diff(partition.cell_offsets)[cells]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    entries = np.concatenate([np.arange(partition.cell_offsets[c], partition.cell_offsets[c + 1]) for c in cells])
+    owner = np.repeat(np.arange(len(cells)), sizes)
+    middles = partition.centroids[cells]
+    corners = partition.vertices[partition.cell_vertices[entries]]
+    inner = middles[owner] + SHRINK * (corners - middles[owner])
+    mixed = np.zeros(len(cells), np.bool_)
+    for here, there in zip(partition.patterns(middles), partition.patterns(inner)):
+        differs = (there != here[owner]).any(axis=1)
+        mixed |= np.add.reduceat(differs, starts[:-1]) > 0
+    return int(mixed.sum())
+
+
+def _residual(partition: Partition, cells: Int64) -> tuple[float, str]:
+    middles = partition.centroids[cells]
+    A, b = partition.affine_maps(cells)
+    by_map = np.einsum("cki,ci->ck", A, middles) + b
+    network = partition.network
+    x = torch.from_numpy(partition.plane.to_input(middles))
+    said = np.empty_like(by_map)
+    try:
+        if network.reference is None:
+            raise TypeError
+        with torch.no_grad():
+            for rows in row_chunks(network, len(x)):
+                said[rows] = network.reference(x[rows]).reshape(len(x[rows]), -1).numpy()
+    except (TypeError, RuntimeError):  # unpickled, or a function that only takes another dtype
+        return float(np.abs(by_map - _said_by_network(partition, middles)).max()), "the network as it was read"
+    return float(np.abs(network.headed(by_map) - said).max()), "the model itself in float64"
+
+
+def _said_by_network(partition: Partition, u: Float64) -> Float64:
+    """Outputs (n, K) of the network at slice coordinates (n, 2)."""
+    x = torch.from_numpy(partition.plane.to_input(u))
+    parts: list[Any] = []
+    with torch.no_grad():
+        for rows in row_chunks(partition.network, len(x)):
+            parts.append(evaluate(partition.network, x[rows]).numpy())
+    return np.concatenate(parts)
+
+
+def _boundary_residual(partition: Partition) -> float:
+    boundary = partition.decision_boundary()
+    if len(boundary.points) == 0:
+        return 0.0
+    ends = boundary.points
+    values = _said_by_network(partition, np.concatenate([ends[:, 0], ends.mean(axis=1), ends[:, 1]]))
+    classes = np.tile(boundary.classes, (3, 1))
+    if values.shape[1] == 1:
+        return float(np.abs(values).max())
+    rows = np.arange(len(values))
+    return float(np.abs(values[rows, classes[:, 0]] - values[rows, classes[:, 1]]).max())
