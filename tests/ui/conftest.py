@@ -1,4 +1,4 @@
-"""Chromium for the browser tests, and the development page of the front end."""
+"""Chromium for all browser tests, and the development page of the front end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ui.lab import ROOT, running_browser
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for all tests of the development page."""
+    """Headless Chromium, one for all browser tests: Playwright runs only once in a thread."""
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not on PATH")
     with running_browser() as browser:

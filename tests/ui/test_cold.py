@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("playwright")
 
 from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser
 
-from ui.lab import ROOT, Notebook, running_browser, running_server
+from ui.lab import ROOT, Notebook, running_server
 from ui.widget_page import WidgetPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,13 +27,15 @@ w
 """
 
 
-def test_says_that_it_compiles_and_then_shows_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_says_that_it_compiles_and_then_shows_the_picture(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "loops"))
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(new_notebook(cells=[new_code_cell(CELL)], metadata={"kernelspec": kernel}), notebooks / "cold.ipynb")
-    with running_server(notebooks, tmp_path / "jupyter") as server, running_browser() as browser:
+    with running_server(notebooks, tmp_path / "jupyter") as server:
         notebook = Notebook.opened(browser, server.url("cold.ipynb"))
         notebook.run_all()
         notebook.page.wait_for_selector("[aria-label=Status][data-state=compiling]")

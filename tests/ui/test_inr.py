@@ -8,7 +8,9 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from ui.lab import ROOT, Notebook, running_browser, running_server
+from playwright.sync_api import Browser
+
+from ui.lab import ROOT, Notebook, running_server
 from ui.widget_page import WidgetPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -21,15 +23,12 @@ print(json.dumps([compute_partition(inr, w.plane).n_cells, w.partition.n_cells, 
 """
 
 
-def test_dragging_an_anchor_over_the_photograph(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_dragging_an_anchor_over_the_photograph(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copy(ROOT / "notebooks" / "02-inr.ipynb", folder)
     artifacts = ROOT / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    with (
-        running_server(folder, tmp_path_factory.mktemp("jupyter")) as server,
-        running_browser() as browser,
-    ):
+    with running_server(folder, tmp_path_factory.mktemp("jupyter")) as server:
         notebook = Notebook.opened(browser, server.url("02-inr.ipynb"))
         notebook.run_all()
         notebook.show_cell("w = SplineCamWidget(")

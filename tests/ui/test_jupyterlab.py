@@ -10,7 +10,9 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from ui.lab import ROOT, Notebook, running_browser, running_server
+from playwright.sync_api import Browser
+
+from ui.lab import ROOT, Notebook, running_server
 from ui.widget_page import WidgetPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,17 +39,14 @@ print(json.dumps([int(d.argmin()) if d.min() < 1e-6 else -1 for d in distances])
 
 
 @pytest.fixture(scope="module")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """The quickstart with all cells run; one page for all tests."""
     if not (ROOT / "splinecam_widget" / "static" / "widget.js").is_file():
         pytest.skip("the front end is not built")
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copy(ROOT / "notebooks" / NOTEBOOK, folder)
     ARTIFACTS.mkdir(exist_ok=True)
-    with (
-        running_server(folder, tmp_path_factory.mktemp("jupyter")) as server,
-        running_browser() as browser,
-    ):
+    with running_server(folder, tmp_path_factory.mktemp("jupyter")) as server:
         notebook = Notebook.opened(browser, server.url(NOTEBOOK))
         notebook.run_all()
         notebook.show_cell("w = SplineCamWidget(mlp")
