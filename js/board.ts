@@ -7,7 +7,7 @@
 
 import { BoardPainting } from "./board_painting.ts";
 import { Camera } from "./camera.ts";
-import { element } from "./dom.ts";
+import { assign, element } from "./dom.ts";
 import { formatPoint } from "./format.ts";
 import { bounds, clamped, fitted, fromPixel, padded, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
 import { Handles, type DragPhase } from "./handles.ts";
@@ -101,7 +101,7 @@ export class Board {
     if (!this.hasMoved) {
       this.shown = fitted(this.home, this.size);
     }
-    const image = message.image === null ? null : await createImageBitmap(message.image);
+    const image = message.image === null ? null : await createImageBitmap(new Blob([message.image], { type: "image/png" }));
     if (this.isDestroyed || this.message !== message) {
       image?.close();
       return;
@@ -113,7 +113,9 @@ export class Board {
   /** The picture whose cells are drawn over an input plane. */
   setPicture(picture: PictureMessage): void {
     this.painting.setPicture(picture);
-    this.refresh();
+    if (this.message?.mode === "plane") {
+      this.refresh();
+    }
   }
 
   /** The handles' places in board coordinates; null: not on the board. */
@@ -227,8 +229,7 @@ export class Board {
   private nameImage(index: number): void {
     const label = this.message?.labels[index] ?? -1;
     const name = label < 0 ? "" : ` · ${this.message?.class_names?.[label] ?? `label ${label}`}`;
-    this.caption.textContent = index < 0 ? "" : `Image ${index}${name}`;
-    this.caption.hidden = index < 0;
+    assign(this.caption, { textContent: index < 0 ? "" : `Image ${index}${name}`, hidden: index < 0 });
   }
 
   private showHint(): void {

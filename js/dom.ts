@@ -36,6 +36,25 @@ function setAttributes(target: Element, attributes: Attributes): void {
   }
 }
 
+/**
+ * Sets those properties that differ. The page computes styles and layout anew for whatever is written, equal or not, and a
+ * drag writes everything in every frame.
+ */
+export function assign<T extends object>(target: T, values: Partial<T>): void {
+  for (const name of Object.keys(values) as (keyof T)[]) {
+    if (target[name] !== values[name]) {
+      target[name] = values[name] as T[keyof T];
+    }
+  }
+}
+
+/** Sets an attribute if it differs. */
+export function setAttribute(target: Element, name: string, value: string): void {
+  if (target.getAttribute(name) !== value) {
+    target.setAttribute(name, value);
+  }
+}
+
 /** A 2-D context, or an error that says what is missing. */
 export function context2d(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const context = canvas.getContext("2d");

@@ -6,7 +6,7 @@
  */
 
 import { ANCHORS, anchorMark } from "./anchors.ts";
-import { element, svgElement } from "./dom.ts";
+import { assign, element, setAttribute, svgElement } from "./dom.ts";
 import { clamped, contains, type Point, type Size } from "./geometry.ts";
 import { Outline } from "./outline.ts";
 
@@ -53,13 +53,13 @@ export class Handles {
   update(pixels: readonly (Point | null)[], size: Size, texts: readonly string[], isDocked: readonly boolean[] = []): void {
     pixels.forEach((pixel, index) => {
       const handle = this.handles[index];
-      handle.hidden = pixel === null;
-      handle.setAttribute("aria-valuetext", texts[index] ?? "");
+      assign(handle, { hidden: pixel === null });
+      setAttribute(handle, "aria-valuetext", texts[index] ?? "");
       if (pixel !== null) {
         const isOutside = !contains([-1, size.width + 1, -1, size.height + 1], pixel);
         const [x, y] = isOutside ? clamped(pixel, [INSET, size.width - INSET, INSET, size.height - INSET]) : pixel;
         handle.classList.toggle("sc-docked", isOutside || (isDocked[index] ?? false));
-        handle.style.transform = `translate(${x.toFixed(2)}px, ${y.toFixed(2)}px)`;
+        assign(handle.style, { transform: `translate(${x.toFixed(2)}px, ${y.toFixed(2)}px)` });
       }
     });
     const isWhole = pixels.every((pixel, index) => pixel !== null && !(isDocked[index] ?? false));
@@ -68,8 +68,8 @@ export class Handles {
 
   setEnabled(isEnabled: boolean): void {
     this.handles.forEach((handle) => {
-      handle.setAttribute("aria-disabled", String(!isEnabled));
-      handle.tabIndex = isEnabled ? 0 : -1;
+      setAttribute(handle, "aria-disabled", String(!isEnabled));
+      assign(handle, { tabIndex: isEnabled ? 0 : -1 });
     });
   }
 

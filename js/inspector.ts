@@ -1,6 +1,6 @@
 /** What is under the pointer: the cell at once, the rest when Python has answered. */
 
-import { BlobImage } from "./blob_image.ts";
+import { PngImage } from "./png_image.ts";
 import { element } from "./dom.ts";
 import { formatCount, formatNumber, formatPoint } from "./format.ts";
 import type { Point } from "./geometry.ts";
@@ -12,7 +12,7 @@ const MAX_PIXELATED = 96;
 export class Inspector {
   readonly el = element("section", { class: "sc-inspector", "aria-label": "Inspector" });
   private readonly empty = element("p", { class: "sc-inspector-empty" }, "Point at the slice to see what the model does there.");
-  private readonly picture = new BlobImage({ class: "sc-inspector-picture" });
+  private readonly picture = new PngImage({ class: "sc-inspector-picture" });
   private readonly title = element("div", { class: "sc-inspector-title" });
   private readonly facts = element("div", { class: "sc-facts" });
   private readonly bars = element("div", { class: "sc-bars" });

@@ -6,8 +6,14 @@ import type { Legend as LegendMessage } from "./protocol.ts";
 
 export class Legend {
   readonly el = element("div", { class: "sc-legend", role: "group", "aria-label": "Legend" });
+  private shown = "";
 
   update(legend: LegendMessage): void {
+    const text = JSON.stringify(legend);
+    if (text === this.shown) {
+      return;
+    }
+    this.shown = text;
     this.el.dataset["kind"] = legend.kind;
     switch (legend.kind) {
       case "classes":

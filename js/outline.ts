@@ -1,6 +1,6 @@
 /** A polygon in an SVG over a frame: a light line on a dark one, visible on any colour. Knows pixels only. */
 
-import { svgElement } from "./dom.ts";
+import { setAttribute, svgElement } from "./dom.ts";
 import { clippedTo, type Point, type Size } from "./geometry.ts";
 
 /** Sides are cut this far outside the frame: deep in a zoom their ends lie at pixels at which browsers fail. */
@@ -18,6 +18,6 @@ export class Outline {
   update(corners: readonly Point[], { width, height }: Size): void {
     const shown = clippedTo([-MARGIN, width + MARGIN, -MARGIN, height + MARGIN], corners);
     const points = shown.map(([x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join(" ");
-    this.els.forEach((el) => el.setAttribute("points", points));
+    this.els.forEach((el) => setAttribute(el, "points", points));
   }
 }

@@ -46,16 +46,16 @@ test("a picture's buffers go where the protocol says", () => {
   assert.deepEqual([...picture.pieceColours], [9]);
 });
 
-test("a board's image stands third for a map and first for a plane", async () => {
+test("a board's image stands third for a map and first for a plane", () => {
   const map = decode({ kind: "board", mode: "images" } as { kind: string }, [
     framed(Float32Array.of(1, 2), 0),
     framed(Int32Array.of(-1), 1),
     framed(Uint8Array.of(1, 2, 3), 2),
   ]) as BoardMessage;
-  assert.equal(map.image?.size, 3);
+  assert.deepEqual([...map.image!], [1, 2, 3]);
   assert.deepEqual([...map.labels], [-1]);
   const plane = decode({ kind: "board", mode: "plane" } as { kind: string }, [framed(Uint8Array.of(5), 0)]) as BoardMessage;
-  assert.deepEqual(new Uint8Array(await plane.image!.arrayBuffer()), Uint8Array.of(5));
+  assert.deepEqual([...plane.image!], [5]);
   const empty = decode({ kind: "board", mode: "empty" } as { kind: string }, []) as BoardMessage;
   assert.equal(empty.image, null);
 });

@@ -39,7 +39,7 @@ export interface BoardMessage {
   readonly positions: Float32Array;
   readonly labels: Int32Array;
   /** PNG: the atlas in mode `images`, the background in mode `plane`. */
-  readonly image: Blob | null;
+  readonly image: Png | null;
 }
 
 export interface AnchorsMessage {
@@ -54,7 +54,7 @@ export interface AnchorsMessage {
   readonly is_class: boolean;
   readonly picture_size: readonly [number, number] | null;
   readonly notes: readonly string[];
-  readonly pictures: readonly Blob[];
+  readonly pictures: readonly Png[];
 }
 
 /** Colours of cells, and the convex pieces painted over them. */
@@ -113,7 +113,7 @@ export interface InspectionMessage {
   readonly distance: number | null;
   readonly picture_size: readonly [number, number] | null;
   readonly error: string;
-  readonly picture: Blob | null;
+  readonly picture: Png | null;
 }
 
 export type Message =
@@ -123,6 +123,9 @@ export type Message =
   | ColoursMessage
   | FailedMessage
   | InspectionMessage;
+
+/** The bytes of an encoded picture. */
+export type Png = Uint8Array<ArrayBuffer>;
 
 type Buffer = DataView | ArrayBuffer | Uint8Array;
 
@@ -146,9 +149,10 @@ export function words<T>(type: Words<T>, buffer: Buffer | undefined): T {
   return new type(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
 }
 
-function png(buffer: Buffer | undefined): Blob | null {
+/** A PNG's bytes, null for none. */
+function png(buffer: Buffer | undefined): Png | null {
   const data = bytes(buffer);
-  return data.length > 0 ? new Blob([data], { type: "image/png" }) : null;
+  return data.length > 0 ? data : null;
 }
 
 function colouring(buffers: readonly Buffer[], first: number): Colouring {
@@ -174,7 +178,7 @@ export function decode(content: { readonly kind: string } & object, buffers: rea
       };
     }
     case "anchors":
-      return { ...(content as AnchorsMessage), pictures: buffers.map(png).filter((blob) => blob !== null) };
+      return { ...(content as AnchorsMessage), pictures: buffers.map(png).filter((picture) => picture !== null) };
     case "picture":
       return {
         ...(content as PictureMessage),

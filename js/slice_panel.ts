@@ -5,7 +5,7 @@
  */
 
 import { Camera } from "./camera.ts";
-import { element, svgElement } from "./dom.ts";
+import { assign, element, svgElement } from "./dom.ts";
 import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
 import { Handles, type DragPhase } from "./handles.ts";
 import { Outline } from "./outline.ts";
@@ -29,6 +29,7 @@ export interface SliceEvents {
 const KEY_STEP = 1 / 50;
 const LARGE_STEP = 5;
 const HINT_MILLISECONDS = 1600;
+const STALE_MILLISECONDS = 400;
 
 export class SlicePanel {
   readonly el = element("div", { class: "sc-slice" });
@@ -54,6 +55,7 @@ export class SlicePanel {
   private pointer: Point | null = null;
   private size: Size = { width: 1, height: 1 };
   private hintTimer = 0;
+  private staleTimer = 0;
 
   constructor(figure: string, private readonly events: SliceEvents, signal: AbortSignal) {
     this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: (painted, ms) => this.painted(painted, ms), onError: events.onError });
@@ -139,14 +141,20 @@ export class SlicePanel {
     this.setAnchors(this.anchors.map((u, index) => place(index, u)));
   }
 
+  /** Says with a turning wheel that the picture is not that of the handles, where that takes longer than a step of a drag:
+   * every turn is a frame to compose. The status line says it at once. */
   setStale(isStale: boolean): void {
-    this.el.classList.toggle("sc-stale", isStale);
+    if (isStale === (this.staleTimer !== 0)) {
+      return;
+    }
+    clearTimeout(this.staleTimer);
+    this.staleTimer = isStale ? window.setTimeout(() => this.el.classList.add("sc-stale"), STALE_MILLISECONDS) : 0;
+    this.el.classList.remove("sc-stale");
   }
 
   /** Says over the plot why the picture is not there or not the one asked for; "" when it is. */
   setNotice(text: string, isError: boolean): void {
-    this.notice.textContent = text;
-    this.notice.hidden = text === "";
+    assign(this.notice, { textContent: text, hidden: text === "" });
     this.notice.classList.toggle("sc-refusal", isError);
   }
 
@@ -164,6 +172,7 @@ export class SlicePanel {
 
   destroy(): void {
     clearTimeout(this.hintTimer);
+    clearTimeout(this.staleTimer);
     this.sizes.disconnect();
     this.handles.destroy();
     this.plot.destroy();
@@ -234,7 +243,7 @@ export class SlicePanel {
       }
     }
     this.highlight.update(corners, this.size);
-    this.overlay.dataset["cell"] = String(hoveredCell);
+    assign(this.overlay.dataset, { cell: String(hoveredCell) });
   }
 
   private updateOverlay(): void {

@@ -1,6 +1,6 @@
 /** The status line, and the panel of errors above it. */
 
-import { element } from "./dom.ts";
+import { assign, element } from "./dom.ts";
 import type { State } from "./model.ts";
 
 export interface StatusView {
@@ -23,19 +23,10 @@ export class StatusLine {
   }
 
   update({ state, text, note, cells, regions, sequence }: StatusView): void {
-    const { dataset } = this.el;
-    dataset["state"] = state;
-    dataset["cells"] = String(cells ?? "");
-    dataset["regions"] = String(regions ?? "");
-    dataset["sequence"] = String(sequence ?? "");
+    assign(this.el.dataset, { state, cells: String(cells ?? ""), regions: String(regions ?? ""), sequence: String(sequence ?? "") });
     // Writing equal text again would make screen readers repeat it.
-    if (this.text.textContent !== text) {
-      this.text.textContent = text;
-    }
-    if (this.note.textContent !== note) {
-      this.note.textContent = note;
-      this.note.title = note;
-    }
+    assign(this.text, { textContent: text });
+    assign(this.note, { textContent: note, title: note });
   }
 
   destroy(): void {
@@ -57,7 +48,9 @@ export class ErrorPanel {
   /** Sets or, with an empty message, solves the error of one source. */
   update(source: ErrorSource, title: string, message: string): void {
     if (title === "" && message === "") {
-      this.errors.delete(source);
+      if (!this.errors.delete(source)) {
+        return;
+      }
     } else {
       this.errors.set(source, { title, message });
     }

@@ -1,13 +1,13 @@
 /** The three anchors as pictures with their names and the model's predictions. */
 
 import { ANCHORS, anchorMark } from "./anchors.ts";
-import { BlobImage } from "./blob_image.ts";
-import { element } from "./dom.ts";
+import { PngImage } from "./png_image.ts";
+import { assign, element } from "./dom.ts";
 import type { AnchorsMessage } from "./protocol.ts";
 
 interface Card {
   readonly el: HTMLElement;
-  readonly picture: BlobImage;
+  readonly picture: PngImage;
   readonly name: HTMLElement;
   readonly prediction: HTMLElement;
   readonly note: HTMLElement;
@@ -32,12 +32,10 @@ export class Tray {
       const size = picture_size;
       picture.update(size === null ? null : (pictures[index] ?? null), `Anchor ${ANCHORS[index].letter}: ${names[index]}`);
       picture.el.classList.toggle("sc-pixelated", size !== null && size[0] <= MAX_PIXELATED);
-      name.textContent = names[index] ?? "";
-      name.title = names[index] ?? "";
-      prediction.textContent = predictions[index] ?? "";
-      prediction.title = `${is_class ? "Predicted class" : "Output"}: ${predictions[index] ?? ""}`;
-      note.textContent = notes[index] ?? "";
-      note.hidden = (notes[index] ?? "") === "";
+      const [named, predicted, noted] = [names[index] ?? "", predictions[index] ?? "", notes[index] ?? ""];
+      assign(name, { textContent: named, title: named });
+      assign(prediction, { textContent: predicted, title: `${is_class ? "Predicted class" : "Output"}: ${predicted}` });
+      assign(note, { textContent: noted, hidden: noted === "" });
     });
   }
 
@@ -48,7 +46,7 @@ export class Tray {
 }
 
 function card(index: number, letter: string): Card {
-  const picture = new BlobImage({ class: "sc-card-picture" });
+  const picture = new PngImage({ class: "sc-card-picture" });
   const name = element("span", { class: "sc-card-name" });
   const prediction = element("span", { class: "sc-card-prediction" });
   const note = element("span", { class: "sc-card-note" });

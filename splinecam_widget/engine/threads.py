@@ -25,7 +25,7 @@ _local = threading.local()
 
 def enter() -> None:
     """Make torch run on one core in this thread. Other threads, and those to come, keep their number."""
-    if getattr(_local, "is_entered", False):
+    if _is_entered():
         return
     n = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -33,17 +33,26 @@ def enter() -> None:
     restorer = threading.Thread(target=torch.set_num_threads, args=(n,))
     restorer.start()
     restorer.join()
-    _local.is_entered = True
+    _local.n_cores = n
+
+
+def n_cores() -> int:
+    """How many cores torch is allowed in this process."""
+    return int(_local.n_cores) if _is_entered() else torch.get_num_threads()
+
+
+def _is_entered() -> bool:
+    return hasattr(_local, "n_cores")
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, torch.get_num_threads()), "splinecam-chunk", enter)
+    return ThreadPoolExecutor(n_cores(), "splinecam-chunk", enter)
 
 
 @cache
 def _callers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, torch.get_num_threads()), "splinecam-engine", enter)
+    return ThreadPoolExecutor(n_cores(), "splinecam-engine", enter)
 
 
 def _forget_pools() -> None:
@@ -59,7 +68,7 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
 
     An interrupt of the waiting thread (Ctrl-C) stops the work at its next tick.
     """
-    if getattr(_local, "is_entered", False):
+    if _is_entered():
         return work(tick)
     is_interrupted = threading.Event()
 
