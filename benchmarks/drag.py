@@ -28,7 +28,7 @@ sys.path.insert(0, str(machine.ROOT / "tests"))
 from ui.lab import Notebook, running_browser, running_server
 from ui.widget_page import WidgetPage
 
-NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-256-256-10, as initialised": (256, 256)}
+NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-264-264-10, as initialised": (264, 264)}
 STEP_MS = 16
 """About one pointer move per frame of a 60 Hz screen."""
 TURN_SECONDS = 2.0

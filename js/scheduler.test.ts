@@ -2,14 +2,57 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scheduler } from "./scheduler.ts";
 
-function recorded(limit?: number): { scheduler: Scheduler<string>; sent: [number, string][] } {
-  const sent: [number, string][] = [];
-  return { scheduler: new Scheduler((sequence, wish) => sent.push([sequence, wish]), limit), sent };
+interface Recorded {
+  readonly scheduler: Scheduler<string>;
+  readonly sent: [number, string][];
+  /** One callback per request: time has passed, it takes long. */
+  readonly later: (() => void)[];
 }
 
-test("at most two requests are unanswered", () => {
+function recorded(): Recorded {
+  const sent: [number, string][] = [];
+  const later: (() => void)[] = [];
+  const scheduler = new Scheduler<string>((sequence, wish) => sent.push([sequence, wish]), (callback) => later.push(callback));
+  return { scheduler, sent, later };
+}
+
+test("the next request leaves when the one before is computed, with the newest wish", () => {
   const { scheduler, sent } = recorded();
-  ["a", "b", "c", "d"].forEach((wish) => scheduler.wish(wish));
+  ["a", "b", "c"].forEach((wish) => scheduler.wish(wish));
+  assert.deepEqual(sent, [[1, "a"]]);
+  scheduler.computed(1);
+  assert.deepEqual(sent, [[1, "a"], [2, "c"]]);
+});
+
+test("at most two requests are unanswered, computed or not", () => {
+  const { scheduler, sent } = recorded();
+  for (const sequence of [1, 2, 3]) {
+    scheduler.wish(`wish ${sequence}`);
+    scheduler.computed(sequence);
+  }
+  assert.equal(sent.length, 2);
+  scheduler.answered(1);
+  assert.equal(sent.length, 3);
+});
+
+test("a request that takes long gets one successor, and not more", () => {
+  const { scheduler, sent, later } = recorded();
+  ["a", "b"].forEach((wish) => scheduler.wish(wish));
+  later[0]();
+  assert.deepEqual(sent, [[1, "a"], [2, "b"]]);
+  scheduler.wish("c");
+  later[1]();
+  assert.equal(sent.length, 2);
+  scheduler.answered(2);
+  assert.deepEqual(sent.at(-1), [3, "c"]);
+});
+
+test("time that has passed for an answered request frees nothing", () => {
+  const { scheduler, sent, later } = recorded();
+  scheduler.wish("a");
+  scheduler.answered(1);
+  ["b", "c"].forEach((wish) => scheduler.wish(wish));
+  later[0]();
   assert.deepEqual(sent, [[1, "a"], [2, "b"]]);
 });
 
@@ -17,15 +60,16 @@ test("the newest wish replaces the waiting one and is always sent", () => {
   const { scheduler, sent } = recorded();
   ["a", "b", "c", "final"].forEach((wish) => scheduler.wish(wish));
   assert.equal(scheduler.answered(1), false);
-  assert.deepEqual(sent.at(-1), [3, "final"]);
-  assert.equal(scheduler.answered(2), false);
-  assert.equal(scheduler.answered(3), true);
+  assert.deepEqual(sent.at(-1), [2, "final"]);
+  assert.equal(scheduler.answered(2), true);
   assert.equal(scheduler.isIdle, true);
 });
 
 test("an answer covers every older request", () => {
   const { scheduler, sent } = recorded();
-  ["a", "b", "c"].forEach((wish) => scheduler.wish(wish));
+  scheduler.wish("a");
+  scheduler.computed(1);
+  ["b", "c"].forEach((wish) => scheduler.wish(wish));
   scheduler.answered(2);
   assert.deepEqual(sent.length, 3);
   assert.equal(scheduler.answered(1), false, "a late answer to an old request frees nothing");
@@ -33,9 +77,11 @@ test("an answer covers every older request", () => {
 });
 
 test("an answer from the future or to nothing does no harm", () => {
-  const { scheduler } = recorded();
+  const { scheduler, sent } = recorded();
   assert.equal(scheduler.answered(0), true);
-  scheduler.wish("a");
+  scheduler.computed(7);
+  ["a", "b"].forEach((wish) => scheduler.wish(wish));
+  assert.equal(sent.length, 1);
   assert.equal(scheduler.answered(0), false);
 });
 
@@ -43,16 +89,20 @@ test("whatever the order of events, the last wish is the last request", () => {
   for (let seed = 1; seed < 300; seed++) {
     let state = seed;
     const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
-    const { scheduler, sent } = recorded(1 + (seed % 3));
-    const open: number[] = [];
+    const { scheduler, sent, later } = recorded();
     let wish = 0;
     for (let step = 0; step < 40; step++) {
-      if (random() < 0.6) {
+      const event = random();
+      const sequence = Math.floor(random() * (sent.length + 1));
+      if (event < 0.5) {
         scheduler.wish(String((wish += 1)));
-      } else {
-        scheduler.answered(Math.floor(random() * (sent.length + 1)));
+      } else if (event < 0.7) {
+        scheduler.answered(sequence);
+      } else if (event < 0.9) {
+        scheduler.computed(sequence);
+      } else if (later.length > 0) {
+        later[Math.min(sequence, later.length - 1)]();
       }
-      open.push(sent.length);
     }
     scheduler.wish("last");
     for (let i = 0; i < 3; i++) {

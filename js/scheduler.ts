@@ -1,17 +1,22 @@
 /**
- * When a wish becomes a request. Pure: knows neither traits nor clocks.
+ * When a wish becomes a request. Pure: knows no traits, and time only as "later".
  *
- * At most `limit` requests are unanswered. A newer wish replaces the one that waits, so the last wish is always sent. An
- * answer to a request also answers every older one, because Python computes the newest and skips what it replaced.
+ * A request is sent when the one before it has been computed, so that it is as new as can be when its turn comes and the
+ * kernel works while this view paints; at most two are unanswered. One that takes long gets a successor all the same, for
+ * which Python may drop it. A newer wish replaces the one that waits, so the last wish is always sent. What is said of a
+ * request is also said of every older one, because Python computes the newest and skips what it replaced.
  */
 export class Scheduler<Wish> {
   private lastSequence = 0;
   private unanswered: number[] = [];
+  /** The newest request that holds back no other: computed, or taking long. */
+  private passed = 0;
   private waiting: Wish | null = null;
 
+  /** `later` calls back when a request that was sent now takes long. */
   constructor(
     private readonly send: (sequence: number, wish: Wish) => void,
-    private readonly limit = 2,
+    private readonly later: (callback: () => void) => void,
   ) {}
 
   /** Nothing is unanswered and nothing waits. */
@@ -19,37 +24,40 @@ export class Scheduler<Wish> {
     return this.unanswered.length === 0 && this.waiting === null;
   }
 
-  /** The sequence number of the newest request sent; 0 before the first. */
-  get newest(): number {
-    return this.lastSequence;
-  }
-
   wish(wish: Wish): void {
     this.waiting = wish;
     this.sendWaiting();
   }
 
+  /** The kernel is done with a request; its answer is on the way. */
+  computed(sequence: number): void {
+    this.pass(sequence);
+  }
+
   /** Takes an answer. True when it answers the newest wish, so that nothing more is to come. */
   answered(sequence: number): boolean {
     this.unanswered = this.unanswered.filter((open) => open > sequence);
-    this.sendWaiting();
+    this.pass(sequence);
     return this.isIdle;
   }
 
-  /** Forgets everything that waits or is unanswered, for a kernel that is gone. */
-  abandon(): void {
-    this.unanswered = [];
-    this.waiting = null;
+  private pass(sequence: number): void {
+    this.passed = Math.max(this.passed, Math.min(sequence, this.lastSequence));
+    this.sendWaiting();
   }
 
   private sendWaiting(): void {
-    if (this.waiting === null || this.unanswered.length >= this.limit) {
+    if (this.waiting === null || this.unanswered.length >= MAX_UNANSWERED || this.unanswered.some((open) => open > this.passed)) {
       return;
     }
     const wish = this.waiting;
     this.waiting = null;
     this.lastSequence += 1;
-    this.unanswered.push(this.lastSequence);
-    this.send(this.lastSequence, wish);
+    const sequence = this.lastSequence;
+    this.unanswered.push(sequence);
+    this.send(sequence, wish);
+    this.later(() => this.pass(sequence));
   }
 }
+
+const MAX_UNANSWERED = 2;

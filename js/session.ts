@@ -30,6 +30,9 @@ const STATE_TEXT: Readonly<Record<string, string>> = {
   closed: "Closed: the picture stays, but nothing can be moved",
 };
 
+/** A request that is not computed after this time takes long: a newer one is sent all the same. */
+const LONG_MILLISECONDS = 500;
+
 export class Session {
   readonly el = element("div", { class: "splinecam-widget", "data-board": "waiting" });
   private readonly wishes = new Wishes();
@@ -58,7 +61,10 @@ export class Session {
     private readonly signal: AbortSignal,
   ) {
     this.el.dataset["viewId"] = viewId;
-    this.scheduler = new Scheduler((sequence, wish) => this.request(sequence, wish));
+    this.scheduler = new Scheduler(
+      (sequence, wish) => this.request(sequence, wish),
+      (callback) => window.setTimeout(() => this.guard(callback), LONG_MILLISECONDS),
+    );
     this.inspections = new Inspections((id, u) => model.send({ kind: "inspect", view_id: viewId, id, plane: this.plane, u }));
     const isFocused = (): boolean => this.el.matches(":focus-within");
     this.board = new Board(
@@ -201,16 +207,13 @@ export class Session {
     }
   }
 
+  /** They come when the kernel has computed, and are shown with the picture that follows: one frame for both. */
   private receiveAnchors(anchors: AnchorsMessage): void {
     this.anchors = anchors;
-    if (this.picture === null) {
-      this.plane = anchors.plane;
-    }
     if (anchors.view_id === this.viewId) {
       this.wishes.confirm(anchors.sequence, this.heldIndex());
+      this.scheduler.computed(anchors.sequence);
     }
-    this.tray.update(anchors);
-    this.updateHandles();
   }
 
   private receivePicture(picture: PictureMessage): void {
@@ -221,6 +224,9 @@ export class Session {
     this.errors.update("request", "", "");
     this.legend.update(picture.legend);
     this.board.setPicture(picture);
+    if (this.anchors !== null) {
+      this.tray.update(this.anchors);
+    }
     this.inspector.expire();
     if (this.slice !== null) {
       // Ranges under the hand, or asked for and not yet answered, belong to the user; but not across planes.

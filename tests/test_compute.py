@@ -17,6 +17,7 @@ from splinecam_widget.engine.compute import Work, compute_partition, partition_o
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
+from splinecam_widget.engine.threads import forget_pools
 
 GOLDEN = [
     ((2, 16, 16, 16, 1), 0, 1, 0.0, 178),
@@ -154,10 +155,17 @@ def test_has_exactly_the_cells_on_a_slice_of_a_larger_space() -> None:
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """Torch's number of threads is as before when a test is over."""
+    """Torch's and the engine's numbers of threads are as before when a test is over."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+    forget_pools()
+
+
+def partition_with(n_threads: int, net: torch.nn.Module, plane: Slice) -> Partition:
+    torch.set_num_threads(n_threads)
+    forget_pools()
+    return compute_partition(net, plane)
 
 
 def assert_equal(first: Partition, second: Partition) -> None:
@@ -171,10 +179,7 @@ def assert_equal(first: Partition, second: Partition) -> None:
 def test_the_result_is_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planar, "PARALLEL_CELLS", 8)
     net = mlp(2, 32, 32, 32, 3, seed=0)
-    results = []
-    for n_threads in (1, 2, 3, 7):
-        torch.set_num_threads(n_threads)
-        results.append(compute_partition(net, square()))
+    results = [partition_with(n_threads, net, square()) for n_threads in (1, 2, 3, 7)]
     for other in results[1:]:
         assert_equal(other, results[0])
     assert_consistent(results[-1])
@@ -184,10 +189,7 @@ def test_the_result_is_the_same_for_any_number_of_threads(monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_a_large_result_is_the_same_for_any_number_of_threads() -> None:
     net = mlp(2, 128, 128, 128, 1, seed=0)
-    results = []
-    for n_threads in (1, 2, 3):
-        torch.set_num_threads(n_threads)
-        results.append(compute_partition(net, square()))
+    results = [partition_with(n_threads, net, square()) for n_threads in (1, 2, 3)]
     for other in results[1:]:
         assert_equal(other, results[0])
 

@@ -55,12 +55,13 @@ def _callers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_cores(), "splinecam-engine", enter)
 
 
-def _forget_pools() -> None:
+def forget_pools() -> None:
+    """Begin anew with as many threads as torch is allowed now."""
     _pool.cache_clear()
     _callers.cache_clear()
 
 
-os.register_at_fork(after_in_child=_forget_pools)  # a forked process has none of its parent's threads
+os.register_at_fork(after_in_child=forget_pools)  # a forked process has none of its parent's threads
 
 
 def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> T:

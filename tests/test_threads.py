@@ -1,0 +1,46 @@
+"""The engine's threads: how many there are, and that nobody else's torch notices."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from splinecam_widget.engine.threads import apart, forget_pools, n_cores, on_all_cores
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    forget_pools()
+    yield
+    torch.set_num_threads(before)
+    forget_pools()
+
+
+def names_met(n: int) -> set[str]:
+    """The threads that `n` tasks of which each waits for the others run on."""
+    barrier = threading.Barrier(n, timeout=10)
+
+    def meet(_: int) -> str:
+        barrier.wait()
+        return threading.current_thread().name
+
+    return set(on_all_cores(meet, range(n)))
+
+
+def test_work_from_the_engines_own_thread_gets_all_cores() -> None:
+    assert len(apart(lambda _: names_met(3), lambda: None)) == 3
+
+
+def test_torch_runs_on_one_core_in_the_engine_and_as_before_elsewhere() -> None:
+    assert apart(lambda _: (torch.get_num_threads(), n_cores()), lambda: None) == (1, 3)
+    assert set(on_all_cores(lambda _: torch.get_num_threads(), range(6))) == {1}
+    assert (torch.get_num_threads(), n_cores()) == (3, 3)
+
+
+def test_results_come_in_order() -> None:
+    assert on_all_cores(lambda a, b: a * b, range(50), range(50)) == [k * k for k in range(50)]
