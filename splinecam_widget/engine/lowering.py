@@ -102,12 +102,13 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-_TRACING = threading.RLock()
-"""torch.export patches torch while it traces: two traces at a time break each other."""
+TRACING = threading.RLock()
+"""torch.export patches torch, `builtins.max`, `builtins.min` and `math.pow` while it traces. Two traces at a time break each
+other, and numba, which looks these functions up when it compiles or loads, must not meet them."""
 
 
 def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    with _TRACING:
+    with TRACING:
         return _exported(module, input_shape)
 
 

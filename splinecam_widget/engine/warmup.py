@@ -9,11 +9,11 @@ import torch
 
 from .boundary import winners_of
 from .explorer import Explorer
+from .lowering import TRACING
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
 from .slices import Slice, rectangle
 
-_lock = threading.Lock()
 _done = threading.Event()
 
 
@@ -25,14 +25,14 @@ def is_warm() -> bool:
 def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     """Compile every loop that a partition, its clipping, its boundary and its measures use, or load it from disk.
 
-    Safe to call from several threads; later calls return at once.
+    Safe to call from several threads; later calls return at once. Models are not traced meanwhile.
 
     Parameters
     ----------
     report : callable
         Told in words what comes next.
     """
-    with _lock:
+    with TRACING:
         if _done.is_set():
             return
         network = _small_network()
