@@ -10,8 +10,6 @@ const MAX_EDGE_CELLS = 30_000;
 /** A thumbnail is never drawn smaller than this, in CSS pixels. */
 const MIN_THUMBNAIL = 5;
 const LABEL_BAR = 0.1;
-/** Okabe and Ito (2008), then repeated: only to tell neighbours apart; names stand in the caption. */
-const LABEL_COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999", "#7b61c9", "#a3d55d"];
 
 export class BoardPainting {
   readonly el = element("canvas", { class: "sc-layer", "aria-hidden": "true" });
@@ -87,10 +85,10 @@ export class BoardPainting {
         const column = i % board.columns;
         const row = (i - column) / board.columns;
         pen.drawImage(image, column * tileWidth, row * tileHeight, tileWidth, tileHeight, x, y, width, height);
-        const label = board.labels[i] ?? -1;
-        if (label >= 0) {
+        const colour = board.class_colours[String(board.labels[i])];
+        if (colour !== undefined) {
           const bar = Math.max(1.5, height * LABEL_BAR);
-          pen.fillStyle = LABEL_COLOURS[label % LABEL_COLOURS.length];
+          pen.fillStyle = colour;
           pen.fillRect(x, y + height - bar, width, bar);
         }
       }

@@ -33,6 +33,8 @@ export interface BoardMessage {
   readonly thumbnail: readonly [number, number] | null;
   readonly columns: number;
   readonly class_names: readonly string[] | null;
+  /** Of each label that occurs, as in the slice. */
+  readonly class_colours: Readonly<Record<string, string>>;
   readonly has_labels: boolean;
   readonly extent: Rect | null;
   readonly cell: Point | null;

@@ -60,12 +60,20 @@ def colouring_of(partition: Partition, winners: Winners, color_by: str, class_na
 
 
 def class_palette(n: int) -> UInt32:
-    """RGBA words (n,) of classes; beyond ten, hues spread by the golden angle."""
-    colours = [_rgb_of(text) for text in CLASS_COLOURS[:n]]
-    for k in range(len(CLASS_COLOURS), n):
-        red, green, blue = colorsys.hls_to_rgb(k * 0.381966 % 1, 0.55 + 0.2 * (k % 2), 0.5)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return words_of(np.array(colours, np.uint8).reshape(n, 3))
+    """RGBA words (n,) of classes 0 to n - 1."""
+    return class_words(np.arange(n))
+
+
+def class_words(classes: NDArray[np.integer[Any]]) -> UInt32:
+    """RGBA words (n,) of class ids (n,); beyond ten classes, hues spread by the golden angle."""
+    return words_of(np.array([_class_rgb(int(k)) for k in classes], np.uint8).reshape(len(classes), 3))
+
+
+def _class_rgb(k: int) -> tuple[int, int, int]:
+    if k < len(CLASS_COLOURS):
+        return _rgb_of(CLASS_COLOURS[k])
+    red, green, blue = colorsys.hls_to_rgb(k * 0.381966 % 1, 0.55 + 0.2 * (k % 2), 0.5)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def words_of(rgb: NDArray[np.uint8]) -> UInt32:

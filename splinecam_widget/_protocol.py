@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ._board import ImageBoard, PlaneBoard
-from ._colours import Colouring
+from ._colours import Colouring, class_words, hex_of
 from ._images import Renderer
 from ._scene import Shown
 from .engine.arrays import Float64
@@ -21,7 +21,7 @@ def board_message(board: ImageBoard | PlaneBoard | None, class_names: list[str] 
     """The board, once for each view."""
     head: dict[str, Any] = {
         "kind": "board", "mode": "empty", "n_images": 0, "thumbnail": None, "columns": 0, "class_names": class_names,
-        "has_labels": False, "extent": None, "cell": None,
+        "class_colours": {}, "has_labels": False, "extent": None, "cell": None,
     }
     if isinstance(board, PlaneBoard):
         return {**head, "mode": "plane", "extent": list(board.extent)}, [board.background]
@@ -33,8 +33,14 @@ def board_message(board: ImageBoard | PlaneBoard | None, class_names: list[str] 
     side = max(width, height)
     return {
         **head, "mode": "images", "n_images": n, "thumbnail": [width, height], "columns": board.columns,
-        "has_labels": board.labels is not None, "cell": [0.92 * width / side, 0.92 * height / side],
+        "class_colours": _class_colours(board), "has_labels": board.labels is not None, "cell": [0.92 * width / side, 0.92 * height / side],
     }, [np.asarray(board.positions, "<f4").tobytes(), labels.astype("<i4").tobytes(), board.atlas]
+
+
+def _class_colours(board: ImageBoard) -> dict[str, str]:
+    """The colour of each class that occurs, as the slice has it."""
+    classes = np.empty(0, np.int64) if board.labels is None else np.unique(board.labels)
+    return {str(k): hex_of(word) for k, word in zip(classes, class_words(classes))}
 
 
 def anchors_message(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from splinecam_widget._board import ImageBoard, image_board, plane_board
-from splinecam_widget._colours import colouring_of
+from splinecam_widget._colours import class_palette, colouring_of, hex_of
 from splinecam_widget._protocol import (
     MAX_VALUES,
     Message,
@@ -73,6 +73,7 @@ class TestBoard:
         assert {key: content[key] for key in ("kind", "mode", "n_images", "thumbnail", "columns", "has_labels")} == {
             "kind": "board", "mode": "images", "n_images": 12, "thumbnail": [4, 3], "columns": 4, "has_labels": True}
         assert content["class_names"] == NAMES
+        assert content["class_colours"] == {str(k): hex_of(word) for k, word in enumerate(class_palette(3))}
         assert content["extent"] is None
         np.testing.assert_array_equal(floats(positions).reshape(12, 2), board.positions)
         np.testing.assert_array_equal(np.frombuffer(labels, "<i4"), LABELS)
@@ -85,7 +86,13 @@ class TestBoard:
         content, buffers = board_message(image_board(IMAGES, None, (1, 3, 4)), None)
         assert not content["has_labels"]
         assert content["class_names"] is None
+        assert content["class_colours"] == {}
         assert np.frombuffer(buffers[1], "<i4").tolist() == [-1] * 12
+
+    def test_colours_of_the_labels_that_occur(self) -> None:
+        labels = np.array([0, 10**9] * 6)
+        content, _ = board_message(image_board(IMAGES, labels, (1, 3, 4)), None)
+        assert list(content["class_colours"]) == ["0", "1000000000"]
 
     def test_plane(self) -> None:
         content, (background,) = board_message(plane_board(np.zeros((4, 6)), (-1, 1, -2, 2), (2,)), None)

@@ -4,7 +4,7 @@ import { fitted, type Point, type Rect } from "../geometry.ts";
 import type { Request } from "../model.ts";
 import type { FakeModel, Kernel } from "./fake_model.ts";
 import { area, at, FakeNetwork, normal, randomNumbers, type Cell } from "./fake_network.ts";
-import { manyCells, wire } from "./fake_partition.ts";
+import { CLASS_COLOURS, manyCells, wire } from "./fake_partition.ts";
 import { COLUMNS, drawAtlas, drawBackdrop, drawBlend, pngOf, TILE } from "./fake_pictures.ts";
 
 export interface FakeOptions {
@@ -86,9 +86,9 @@ export class FakeKernel implements Kernel {
 
   private async greet(model: FakeModel, viewId: string): Promise<void> {
     const { mode } = this.options;
-    const board = { kind: "board", mode, n_images: 0, thumbnail: null, columns: 1, class_names: null, has_labels: false, extent: null, cell: null };
+    const board = { kind: "board", mode, n_images: 0, thumbnail: null, columns: 1, class_names: null, class_colours: {}, has_labels: false, extent: null, cell: null };
     if (mode === "images") {
-      const content = { ...board, n_images: this.labels.length, thumbnail: [TILE, TILE], columns: COLUMNS, has_labels: true, cell: [0.2, 0.2] };
+      const content = { ...board, n_images: this.labels.length, thumbnail: [TILE, TILE], columns: COLUMNS, class_colours: { ...CLASS_COLOURS }, has_labels: true, cell: [0.2, 0.2] };
       model.deliver(content, [this.positions, this.labels, await pngOf(this.atlas)]);
     } else if (mode === "plane") {
       model.deliver({ ...board, extent: [-1.2, 1.2, -1.2, 1.2] }, [await pngOf(drawBackdrop(160))]);
