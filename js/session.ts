@@ -26,7 +26,7 @@ const STATE_TEXT: Readonly<Record<string, string>> = {
   compiling: "Compiling, once",
   computing: "Computing",
   exact: "Exact",
-  error: "The last request failed; the picture is the one before",
+  error: "Not drawn; see the message",
   closed: "Closed: the picture stays, but nothing can be moved",
 };
 
@@ -310,7 +310,7 @@ export class Session {
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
     const isError = view.state === "error";
-    this.slice?.setNotice(isError || (this.picture === null && isStale) ? view.text : "", isError);
+    this.slice?.setNotice(this.picture === null && (isError || isStale) ? view.text : "", isError);
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

@@ -42,7 +42,7 @@ export class SlicePanel {
   });
   private readonly highlight = new Outline("sc-hovered");
   private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
-  /** What the status line and the error panel say in full; both may be out of sight. */
+  /** What the status line says, while there is no picture; it may be out of sight. */
   private readonly notice = element("div", { class: "sc-notice", "aria-hidden": "true", hidden: true });
   private readonly handles: Handles;
   private readonly camera: Camera;
@@ -152,7 +152,7 @@ export class SlicePanel {
     this.el.classList.remove("sc-stale");
   }
 
-  /** Says over the plot why the picture is not there or not the one asked for; "" when it is. */
+  /** Says over the plot why there is no picture; "" when there is one. */
   setNotice(text: string, isError: boolean): void {
     assign(this.notice, { textContent: text, hidden: text === "" });
     this.notice.classList.toggle("sc-refusal", isError);

@@ -24,7 +24,7 @@ from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.rounding import UNIT_ROUNDOFF
-from .engine.slices import Slice, rectangle, square_around
+from .engine.slices import COLLINEAR_FACTOR, Slice, rectangle, square_around
 
 KEEP: Literal["keep"] = "keep"
 
@@ -128,7 +128,7 @@ class Scene:
         Raises
         ------
         ValueError
-            If the anchors are equal or on one line, or something in the wish does not exist.
+            If anchors are equal or all on one line (the text calls them A, B and C), or something in the wish does not exist.
         UnsupportedModelError
             If the model is not a CPWL network.
         """
@@ -210,11 +210,14 @@ class Scene:
         points = np.stack([anchor.x for anchor in anchors])
         plane = None if before is None else before.partition.plane
         number = 0 if before is None else before.plane_number
-        if plane is not None and _lie_in(plane, points):
-            plane = plane.with_anchors(plane.to_slice(points))
-        else:
-            plane = Slice.through(*points)
-            number += 1
+        try:
+            if plane is not None and _lie_in(plane, points):
+                plane = plane.with_anchors(plane.to_slice(points))
+            else:
+                plane = Slice.through(*points)
+                number += 1
+        except ValueError as error:  # of one shape and finite: only where they are can be wrong
+            raise ValueError(_no_plane_text(points, wish.anchors)) from error
         coordinates = plane.anchors
         assert coordinates is not None
         domain = wish.domain
@@ -257,6 +260,23 @@ def _lie_in(plane: Slice, points: Float64) -> bool:
     size = max(float(np.abs(points).max()), float(np.abs(plane.origin).max()))
     limit = ON_PLANE_ROUNDINGS * UNIT_ROUNDOFF * np.sqrt(plane.origin.size) * size
     return bool(np.linalg.norm(away.reshape(len(points), -1), axis=1).max() <= limit)
+
+
+def _no_plane_text(points: Float64, asked: Sequence[Any]) -> str:
+    """Which anchors (3, *input_shape) are in one place or on one line, by the letters on the handles.
+
+    An anchor that was set in Python is also called by the name of its trait.
+    """
+    names = [f"{letter} (x{i})" if isinstance(a, np.ndarray) else letter for i, (letter, a) in enumerate(zip("ABC", asked), 1)]
+    is_kept = [isinstance(a, str) for a in asked]
+    limit = COLLINEAR_FACTOR * UNIT_ROUNDOFF * np.sqrt(points[0].size) * float(np.abs(points).max())
+    pairs = [(i, j) for i, j in ((0, 1), (0, 2), (1, 2)) if np.linalg.norm(points[i] - points[j]) <= limit]
+    if len(pairs) == 3:
+        return f"Anchors {names[0]}, {names[1]} and {names[2]} are in the same place: move two of them."
+    for i, j in pairs:
+        moved, other = (i, j) if is_kept[j] and not is_kept[i] else (j, i)
+        return f"Anchor {names[moved]} is where {names[other]} is: move one of them."
+    return f"Anchors {names[0]}, {names[1]} and {names[2]} are on one line: move one of them off it."
 
 
 def _covers(domain: Float64, coordinates: Float64) -> bool:

@@ -30,7 +30,7 @@ from ._scene import KEEP, Scene, Shown, Wish
 from ._scheduler import Worker
 from .engine import threads
 from .engine.arrays import Float64, as_numbers
-from .engine.errors import Cancelled
+from .engine.errors import Cancelled, UnsupportedModelError
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain, rectangle
@@ -362,9 +362,26 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
         self._failure = error
-        self._set_error(_error_text(error))
-        self._set_status("error", _error_text(error).splitlines()[0], asked)
-        self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": _error_text(error)}, [])
+        text = self._refusal_text(error)
+        self._set_error(text)
+        self._set_status("error", self._refusal_status(error), asked)
+        self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": text}, [])
+
+    def _refusal_text(self, error: Exception) -> str:
+        """What went wrong, and that the picture on show is not the one asked for."""
+        text = _error_text(error)
+        if self._scene.shown is None:
+            return text
+        separator = "\n\n" if "\n" in text else " "
+        return f"{text}{separator}The picture is the last one that could be drawn."
+
+    def _refusal_status(self, error: Exception) -> str:
+        """One line; the message is elsewhere."""
+        if self._scene.shown is not None:
+            return "Not drawn; see the message"
+        if isinstance(error, UnsupportedModelError):
+            return "This model cannot be computed; see the message"
+        return "Nothing can be drawn; see the message"
 
     def _publish(self, shown: Shown, asked: dict[str, Any], timing: dict[str, float]) -> None:
         """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
@@ -401,7 +418,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             self._last["picture"] = (
                 {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
-        self._set_error("" if self._failure is None else _error_text(self._failure))
+        self._set_error("" if self._failure is None else self._refusal_text(self._failure))
         self._tell(content, buffers)
 
     def _colouring(self, shown: Shown) -> Colouring:
@@ -419,7 +436,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         """Refuse a model that does not fit what else was given."""
         expected = max(2, shown.partition.values.shape[1])
         if self._class_names is not None and len(self._class_names) != expected:
-            raise ValueError(f"class_names: expected {expected} names, one a class, got {len(self._class_names)}")
+            raise ValueError(f"class_names: expected {expected} names, one for each class, got {len(self._class_names)}")
 
     def _greet(self) -> None:
         """A view was rendered: send it all there is. Other views get it again, which does no harm."""

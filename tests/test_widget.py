@@ -619,12 +619,15 @@ class TestBadModel:
     @pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c", "d"], []])
     def test_class_names(self, make: MakeWidget, names: list[str]) -> None:
         text = self.failed(make(class_names=names), ValueError)
-        assert text == f"class_names: expected 3 names, one a class, got {len(names)}"
+        assert text == f"class_names: expected 3 names, one for each class, got {len(names)}"
 
     def test_colours_of_outputs_that_are_no_colours(self, make: MakeWidget) -> None:
         model = nn.Sequential(nn.Flatten(), *small_net(9, 5)).eval()
         with pytest.raises(ValueError, match="color_by: expected a model with one or three outputs for 'output', got 5"):
             make(model, color_by="output")
+
+
+STAYS = "The picture is the last one that could be drawn."
 
 
 class TestBadChange:
@@ -671,10 +674,11 @@ class TestBadChange:
     def test_equal_anchors(self, w: SplineCamWidget, value: Any) -> None:
         before = w.partition
         w.x2 = value
-        with pytest.raises(ValueError, match="x2: expected an anchor different from x1, got the same point"):
+        with pytest.raises(ValueError, match=r"^Anchor B \(x2\) is where A is: move one of them\.$"):
             w.wait(SECONDS)
         assert w.partition is before
-        assert w.error.startswith("x2: expected an anchor different from x1")
+        assert w.error == f"Anchor B (x2) is where A is: move one of them. {STAYS}"
+        assert w.status["text"] == "Not drawn; see the message"
         assert sent(w, "picture") == []
         ((content, _),) = sent(w, "failed")
         assert content["message"] == w.error
@@ -685,17 +689,19 @@ class TestBadChange:
     def test_collinear_anchors(self, w: SplineCamWidget) -> None:
         before = w.partition
         w.x3 = IMAGES[:2].astype(float).mean(axis=0)
-        with pytest.raises(ValueError, match="expected anchors that are not on one line, got collinear ones"):
+        with pytest.raises(ValueError, match=r"^Anchors A, B and C \(x3\) are on one line: move one of them off it\.$"):
             w.wait(SECONDS)
         assert w.partition is before
-        assert "not on one line" in w.error
+        assert w.error.endswith(STAYS)
         self.assert_goes_on(w)
 
     @pytest.mark.parametrize(
         ("anchors", "domain", "text"),
         [
-            ([KEEP, image(0)], "keep", "x2: expected an anchor different from x1"),
-            ([{"kind": "blend", "indices": [1, 2], "weights": [0.5, 0.5]}], "keep", "not on one line"),
+            ([KEEP, image(0)], "keep", "Anchor B is where A is: move one of them."),
+            ([image(1)], "keep", "Anchor A is where B is: move one of them."),
+            ([image(1), KEEP, image(1)], "keep", "Anchors A, B and C are in the same place: move two of them."),
+            ([{"kind": "blend", "indices": [1, 2], "weights": [0.5, 0.5]}], "keep", "Anchors A, B and C are on one line"),
             ([image(99)], "keep", "index: expected an image from 0 to 11, got 99"),
             ([{"kind": "slice", "u": [float("nan"), 0]}], "keep", "u: expected finite numbers, got NaN"),
             ([{"kind": "slice", "u": [None, 0]}], "keep", "u: expected real numbers"),
