@@ -31,6 +31,7 @@ export interface Traits {
   _request: Request | Record<string, never>;
   _figure: string;
   color_by: string;
+  _colourings: readonly string[];
   status: Status | Record<string, never>;
   error: string;
 }

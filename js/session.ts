@@ -106,11 +106,12 @@ export class Session {
     this.listen("change:_figure", () => this.buildSlice());
     this.listen("change:status", () => this.updateStatus());
     this.listen("change:error", () => this.updateError());
-    this.listen("change:color_by", () => this.sliceBar.update(this.model.get("color_by")));
+    this.listen("change:color_by", () => this.updateColourings());
+    this.listen("change:_colourings", () => this.updateColourings());
     this.listen("msg:custom", (content: { kind: string }, buffers: DataView[]) => this.receive(content, buffers));
     this.guard(() => {
       this.theme.update();
-      this.sliceBar.update(this.model.get("color_by") ?? "class");
+      this.updateColourings();
       this.updateError();
       this.updateStatus();
       this.buildSlice();
@@ -330,6 +331,10 @@ export class Session {
       regions: (state === "exact" ? status?.regions : null) ?? picture?.n_regions ?? null,
       sequence: picture?.sequence ?? null,
     };
+  }
+
+  private updateColourings(): void {
+    this.sliceBar.update(this.model.get("_colourings"), this.model.get("color_by"));
   }
 
   private updateError(): void {

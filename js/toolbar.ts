@@ -59,28 +59,22 @@ export class BoardBar {
   }
 }
 
-const COLOURINGS = [
-  ["class", "class"],
-  ["pattern", "activation pattern"],
-  ["area", "area"],
-  ["slope", "slope"],
-] as const;
+/** Names that are not plain words. */
+const COLOURING_NAMES: Readonly<Record<string, string>> = { pattern: "activation pattern" };
 
 export class SliceBar {
   readonly el = element("div", { class: "sc-bar-header" });
   private readonly select = element("select", { class: "sc-select", "aria-label": "Colour by" });
 
   constructor(events: ZoomEvents & { onColorBy(value: string): void }, signal: AbortSignal) {
-    this.select.append(...COLOURINGS.map(([value, label]) => element("option", { value }, label)));
     this.select.addEventListener("change", () => events.onColorBy(this.select.value), { signal });
     const label = element("label", { class: "sc-field" }, element("span", {}, "Colour by"), this.select);
     this.el.append(element("span", { class: "sc-panel-title" }, "Slice"), label, zoomButtons("slice", events, signal));
   }
 
-  update(colorBy: string): void {
-    if (![...this.select.options].some(({ value }) => value === colorBy)) {
-      // Python knows a colouring that this list does not.
-      this.select.append(element("option", { value: colorBy }, colorBy));
+  update(colourings: readonly string[], colorBy: string): void {
+    if ([...this.select.options].map(({ value }) => value).join() !== colourings.join()) {
+      this.select.replaceChildren(...colourings.map((value) => element("option", { value }, COLOURING_NAMES[value] ?? value)));
     }
     this.select.value = colorBy;
   }

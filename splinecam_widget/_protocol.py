@@ -33,7 +33,8 @@ def board_message(board: ImageBoard | PlaneBoard | None, class_names: list[str] 
     side = max(width, height)
     return {
         **head, "mode": "images", "n_images": n, "thumbnail": [width, height], "columns": board.columns,
-        "class_colours": _class_colours(board), "has_labels": board.labels is not None, "cell": [0.92 * width / side, 0.92 * height / side],
+        "class_colours": _class_colours(board), "has_labels": board.labels is not None,
+        "cell": [0.92 * width / side, 0.92 * height / side],
     }, [np.asarray(board.positions, "<f4").tobytes(), labels.astype("<i4").tobytes(), board.atlas]
 
 

@@ -89,7 +89,7 @@ class DomainTrait(traitlets.TraitType[Any, Any]):
 
 
 class ColouringTrait(traitlets.TraitType[str, str]):
-    """One of the names in `COLOR_BY`, and one that suits the model."""
+    """One of the names in `COLOR_BY`, and one that the model has."""
 
     info_text = "the name of a colouring"
 
@@ -136,7 +136,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     domain : (k, 2) array, optional
         Convex polygon in slice coordinates to compute; default: a square around the anchors.
     color_by : {"class", "pattern", "area", "slope", "output"}, optional
-        "output" for models with one or three outputs.
+        "output" for models with one or three outputs; "class" unless the outputs are the colours of `background`, which they
+        are when there are one or three and no `class_names`.
 
     Attributes
     ----------
@@ -181,6 +182,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     error = traitlets.Unicode("", read_only=True).tag(sync=True)
 
     _request = traitlets.Dict().tag(sync=True, echo_update=False)
+    _colourings = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """The names in `COLOR_BY` that the model has; the browser offers them."""
     _figure = traitlets.Unicode().tag(sync=True)
 
     input_shape: tuple[int, ...] | None = None
@@ -222,8 +225,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._is_closed = False
         default = "output" if self._is_regression else "class"
         super().__init__(
-            x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), color_by=color_by or default,
-            _figure=figure_json(),
+            x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), _colourings=self._found_colourings(),
+            color_by=color_by or default, _figure=figure_json(),
         )
         self._set_status("waiting", "")
         self.observe(self._anchors_set, ["x1", "x2", "x3", "domain"])
@@ -280,11 +283,18 @@ class SplineCamWidget(anywidget.AnyWidget):
     # -- what is asked for ---------------------------------------------------------------------------------------------
 
     def check_colouring(self, color_by: str) -> None:
-        """Raise ValueError if the model, as far as it is known, has no such colouring."""
-        network = None if self._is_closed else self._scene.network
-        if color_by == "output" and network is not None and network.n_outputs not in (1, 3):
+        """Raise ValueError if the model has no such colouring."""
+        if color_by not in self._colourings:
+            why = {"class": "; outputs are classes where class_names are given", "output": "; that needs one or three outputs"}
             raise ValueError(
-                f"color_by: expected a model with one or three outputs for 'output', got {network.n_outputs}")
+                f"color_by: expected one of {', '.join(self._colourings)} for this model, got {color_by!r}{why[color_by]}")
+
+    def _found_colourings(self) -> list[str]:
+        network = self._scene.network
+        missing = {"class"} if self._is_regression else set()
+        if network is not None and network.n_outputs not in (1, 3):
+            missing.add("output")
+        return [name for name in COLOR_BY if name not in missing]
 
     def _anchors_set(self, change: Any) -> None:
         """A trait was set, by the user or by a link (or by this widget itself, which is nothing new)."""
@@ -406,16 +416,18 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _recolour(self) -> None:
         shown = self._scene.shown
-        if shown is None or "picture" not in self._last:
+        if shown is None:
             return
         try:
             content, buffers = colours_message(shown, self._colouring(shown))
         except Exception as error:
             self._set_error(_error_text(error))
             return
-        picture, old = self._last["picture"]
         points, offsets, piece_colours = buffers[1:]
         with self._lock:
+            if "picture" not in self._last:  # not yet, or closed meanwhile
+                return
+            picture, old = self._last["picture"]
             self._last["picture"] = (
                 {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
         self._set_error("" if self._failure is None else self._refusal_text(self._failure))

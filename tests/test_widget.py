@@ -21,7 +21,7 @@ from comm.base_comm import BaseComm
 from torch import nn
 
 from splinecam_widget import Slice, SplineCamWidget, UnsupportedModelError, _scheduler, compute_partition
-from splinecam_widget._colours import colouring_of
+from splinecam_widget._colours import COLOR_BY, colouring_of
 from splinecam_widget._scene import Wish
 from splinecam_widget.engine import warmup
 from splinecam_widget.engine.boundary import winners_of
@@ -435,6 +435,27 @@ class TestPlane:
         colours = colouring_of(p, winners_of(p), "output", ["", "", ""]).cells
         assert np.abs((colours[0] >> np.array([0, 8, 16]) & 255) / 255 - said).max() < 0.1  # in the middle of a cell, in bytes
 
+    @pytest.mark.parametrize(
+        ("n_out", "more", "colourings"),
+        [
+            (1, {}, ["pattern", "area", "slope", "output"]),
+            (3, {}, ["pattern", "area", "slope", "output"]),
+            (3, {"class_names": ["a", "b", "c"]}, ["class", "pattern", "area", "slope", "output"]),
+            (2, {}, ["class", "pattern", "area", "slope"]),
+        ],
+    )
+    def test_colourings_are_those_of_the_model(
+        self, make: MakeWidget, n_out: int, more: dict[str, Any], colourings: list[str]
+    ) -> None:
+        w = self.inr(make, n_out, **more)
+        assert w._colourings == colourings
+        for name in COLOR_BY:
+            if name in colourings:
+                w.color_by = name
+            else:
+                with pytest.raises(ValueError, match=f"^color_by: expected one of .* for this model, got '{name}'; "):
+                    w.color_by = name
+
     def test_classifier_of_points(self, make: MakeWidget) -> None:
         for more in ({}, {"class_names": ["a", "b"]}):
             w = self.inr(make, 2, **more)
@@ -528,6 +549,9 @@ class TestModel:
         assert random.getstate() == before[2]
 
 
+COLOURINGS_OF_CLASSES = "color_by: expected one of class, pattern, area, slope for this model"
+
+
 class TestBadArguments:
     """One message that names the argument, what was expected and what came; nothing half made is left."""
 
@@ -601,6 +625,7 @@ class TestBadModel:
         model = nn.Sequential(nn.Flatten(), nn.Linear(9, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2)).eval()
         text = self.failed(make(model), UnsupportedModelError)
         assert text.startswith("model: expected a continuous piecewise-linear network, but 2 operations are not supported")
+        assert make(model, color_by="output").color_by == "output"  # of an unknown model all may be asked for
         assert "sigmoid" in text
         assert "gelu" in text
 
@@ -623,7 +648,8 @@ class TestBadModel:
 
     def test_colours_of_outputs_that_are_no_colours(self, make: MakeWidget) -> None:
         model = nn.Sequential(nn.Flatten(), *small_net(9, 5)).eval()
-        with pytest.raises(ValueError, match="color_by: expected a model with one or three outputs for 'output', got 5"):
+        text = f"^{COLOURINGS_OF_CLASSES}, got 'output'; that needs one or three outputs$"
+        with pytest.raises(ValueError, match=text):
             make(model, color_by="output")
 
 
@@ -657,7 +683,7 @@ class TestBadChange:
         w = make(model, images=IMAGES)
         before, old = w.wait(SECONDS), getattr(w, name)
         n_sent = len(w.comm.sent)
-        with pytest.raises(ValueError, match=f"^{text or 'color_by: expected a model with one or three outputs'}"):
+        with pytest.raises(ValueError, match=f"^{text or COLOURINGS_OF_CLASSES}"):
             setattr(w, name, value)
         assert w.wait(SECONDS) is before
         assert getattr(w, name) is old

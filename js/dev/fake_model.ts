@@ -10,7 +10,14 @@ export interface Kernel {
 }
 
 export class FakeModel implements WidgetModel {
-  private readonly traits: Traits = { _request: {}, _figure: "", color_by: "class", status: { state: "waiting" }, error: "" };
+  private readonly traits: Traits = {
+    _request: {},
+    _figure: "",
+    color_by: "class",
+    _colourings: ["class", "pattern", "area", "slope"],
+    status: { state: "waiting" },
+    error: "",
+  };
   private readonly callbacks = new Map<string, Set<Callback>>();
   /** Everything that went to Python, for tests. */
   readonly sent: unknown[] = [];
