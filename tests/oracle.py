@@ -347,7 +347,7 @@ def _distance_to_border(corners: Any, points: Any) -> Any:
 
 
 def _assert_provenance(partition: Partition) -> None:
-    """The unit that made an edge vanishes on it, and is not zero on both of its cells with the same sign.
+    """The unit that made an edge bends on it, and is not on one piece on both of its cells.
 
     The unit is evaluated by the network's own steps at both ends of the edge. Rounding: the vertex is off by a few
     roundings of the coordinates (times the unit's slope), and the evaluation by those of its terms; `slack` allows for
@@ -358,29 +358,42 @@ def _assert_provenance(partition: Partition) -> None:
     assert (partition.edge_unit[border] == -1).all()
     assert (partition.edge_layer < len(kinks)).all()
     inputs = torch.from_numpy(partition.plane.to_input(partition.vertices))
-    preactivations = preactivations_at(partition, inputs)
-    for layer, z in enumerate(preactivations):
+    for layer, (kink, rows) in enumerate(zip(kinks, decisions_at(partition, inputs))):
         here = partition.edge_layer == layer
         units = partition.edge_unit[here]
-        assert ((units >= 0) & (units < z.shape[1])).all()
-        slack = 2.0**12 * UNIT_ROUNDOFF * (1 + layer) * max(1.0, float(np.abs(np.asarray(z)).max()), float(inputs.abs().max()))
-        for end in range(2):
-            assert (np.abs(z[partition.edges[here, end], units]) <= slack).all()
-    middles = preactivations_at(partition, torch.from_numpy(partition.plane.to_input(partition.centroids)))
+        assert ((units >= 0) & (units < rows.shape[2])).all()
+        size = max(1.0, float(inputs.abs().max()), float(np.abs(rows).max(initial=0.0)))
+        slack = 2.0**12 * UNIT_ROUNDOFF * (1 + layer) * size
+        ends = [rows[partition.edges[here, end], :, units] for end in range(2)]
+        if kink.kind == "settle":  # the two largest tie
+            gaps = [np.sort(end, axis=1)[:, -1] - np.sort(end, axis=1)[:, -2] for end in ends]
+        else:  # one knot is passed
+            gaps = list(np.abs(ends)[:, :, 0] if rows.shape[1] == 1 else [np.maximum(*np.abs(ends)).min(axis=1)])
+        assert all((gap <= slack).all() for gap in gaps)
+    middles = decisions_at(partition, torch.from_numpy(partition.plane.to_input(partition.centroids)))
     inner = np.flatnonzero(~border)
-    for layer, z in enumerate(middles):
+    for layer, (kink, rows) in enumerate(zip(kinks, middles)):
         here = inner[partition.edge_layer[inner] == layer]
-        left, right = (z[partition.edge_cells[here, side], partition.edge_unit[here]] for side in range(2))
-        assert (left * right <= 0).all(), "the unit of an edge has one sign on both of its cells"
+        left, right = (rows[partition.edge_cells[here, side], :, partition.edge_unit[here]] for side in range(2))
+        if kink.kind == "settle":
+            assert (left.argmax(axis=1) != right.argmax(axis=1)).all(), "the same entry wins on both cells of an edge"
+        else:
+            assert (left * right <= 0).any(axis=1).all(), "the unit of an edge is on one piece on both of its cells"
 
 
-def preactivations_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-    """For every kink, its pre-activations (n, units) at inputs (n, *input_shape)."""
+def decisions_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+    """For every layer of kinks, what decides on its pieces, (n, m, units): distances from m knots, or m entries."""
     from splinecam_widget.engine.evaluation import run_steps
 
     with torch.no_grad():
         env = run_steps(partition.network.steps, {partition.network.input_name: inputs}, len(inputs))
-    return [env[kink.sources[0]].reshape(len(inputs), -1).numpy() for kink in partition.network.kinks]
+    return [env[kink.sources[-1 if kink.kind == "settle" else 0]].reshape(len(inputs), -1, math.prod(kink.shape)).numpy()
+            for kink in partition.network.kinks]
+
+
+def preactivations_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
+    """For every layer of kinks with one knot at zero, its pre-activations (n, units) at inputs (n, *input_shape)."""
+    return [rows[:, 0] for rows in decisions_at(partition, inputs)]
 
 
 def mlp(*widths: int, seed: int = 0, slope: float = 0.0, bias: bool = True) -> nn.Sequential:

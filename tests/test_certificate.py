@@ -101,7 +101,8 @@ class TestTampering:
 
     def test_a_missing_kink(self, partition: Partition) -> None:
         coarse = compute_partition(net(2, 32, 4), PLANE)
-        certificate = dataclasses.replace(coarse, network=partition.network).certificate(full=True)
+        certificate = dataclasses.replace(
+            coarse, network=partition.network, zero_tolerances=partition.zero_tolerances).certificate(full=True)
         assert not certificate.is_sound
         assert certificate.n_mixed > 0
 

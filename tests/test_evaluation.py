@@ -35,7 +35,7 @@ def test_there_is_a_stage_for_every_kink_and_one_after() -> None:
     network = lower(mlp(2, 4, 4, 1), (2,))
     stages = network.stages
     assert len(stages) == len(network.kinks) + 1 == 3
-    assert [stage.kink for stage in stages] == [*network.kinks, None]
+    assert [stage.cut for stage in stages] == [*network.kinks, None]
     assert stages[-1].kept == (network.output_name,)
 
 
@@ -51,8 +51,8 @@ def test_a_skip_keeps_what_is_needed_later_and_no_more() -> None:
 
 def test_every_kinks_source_is_kept() -> None:
     for stage in lower(Skip().eval(), (3,)).stages:
-        if stage.kink is not None:
-            assert set(stage.kink.sources) <= set(stage.kept)
+        if stage.cut is not None:
+            assert set(stage.cut.sources) <= set(stage.kept)
 
 
 def test_evaluates_what_the_model_does() -> None:

@@ -15,7 +15,8 @@ class Mixed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.LayerNorm([2, 4, 4]), nn.AvgPool2d(2), nn.Flatten())
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -41,7 +42,7 @@ def test_says_what_is_refused_why_and_what_to_use() -> None:
     assert table.message.startswith("2 operations refused")
     refused = [row for row in table.rows if row[3].startswith("refused: ")]
     assert [row[:3] for row in refused] == [
-        ("body.2", "max_pool2d", "(2, 4, 4) -> (2, 2, 2)"), ("(model)", "tanh", "(8,) -> (8,)"),
+        ("body.2", "layer_norm", "(2, 4, 4) -> (2, 4, 4)"), ("(model)", "tanh", "(8,) -> (8,)"),
     ]
     for row in refused:
         assert "; use " in row[3]

@@ -256,3 +256,65 @@ def touches_a_kink(partition: Partition) -> bool:
     corners = torch.from_numpy(partition.plane.to_input(partition.plane.domain))
     near = 1e3 * CORNER_ROUNDINGS * UNIT_ROUNDOFF
     return any((np.abs(z) <= near).any() for z in preactivations_at(partition, corners))
+
+
+class Choice(nn.Module):
+    """The largest or smallest in groups of k neighbours."""
+
+    def __init__(self, k: int, is_largest: bool) -> None:
+        super().__init__()
+        self.k, self.is_largest = k, is_largest
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        groups = x.reshape(-1, x.shape[1] // self.k, self.k)
+        return groups.amax(2) if self.is_largest else groups.min(2).values
+
+
+@st.composite
+def choosing_nets(draw: st.DrawFn) -> tuple[nn.Sequential, Slice]:
+    """Nets of maxima, minima, max-pools and kinks with several knots; few distinct weights make ties below and at the top."""
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    step = draw(st.sampled_from([0.0, 1.0, 0.5]))
+    layers: list[nn.Module] = []
+    if draw(st.booleans()):
+        width = 2
+        for _ in range(draw(st.integers(1, 2))):
+            k, n = draw(st.integers(2, 5)), draw(st.integers(1, 4))
+            bend = draw(st.sampled_from([nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.PReLU]))
+            layers += [nn.Linear(width, k * n), bend(), Choice(k, draw(st.booleans()))]
+            width = n
+        plane = Slice.from_basis(np.zeros(2), np.eye(2), rectangle(-2, 2, -2, 2))
+    else:
+        kernel = draw(st.integers(2, 3))
+        pool = nn.MaxPool2d(kernel, draw(st.integers(1, 3)), draw(st.integers(0, kernel // 2)), ceil_mode=draw(st.booleans()))
+        layers += [nn.Conv2d(1, draw(st.integers(1, 2)), draw(st.integers(1, 3)), bias=draw(st.booleans())),
+                   draw(st.sampled_from([nn.Identity, nn.ReLU]))(), pool, nn.Flatten()]
+        width = nn.Sequential(*layers)(torch.zeros(1, 1, 6, 6)).shape[1]
+        plane = Slice.around(numbers.standard_normal((1, 6, 6)), seed=int(numbers.integers(1000)))
+    net = nn.Sequential(*layers, nn.Linear(width, 2)).double().eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            shape = tuple(parameter.shape)
+            values = numbers.standard_normal(shape) if step == 0 else step * numbers.integers(-2, 3, shape)
+            parameter.copy_(torch.from_numpy(values))
+    return net, plane
+
+
+@cases(40)
+@given(choosing_nets(), st.integers(0, 2**32 - 1))
+def test_cells_of_maxima_are_the_sets_of_points_with_one_pattern(given_net: tuple[nn.Sequential, Slice], seed: int) -> None:
+    """A pattern's points form one convex set: so no two cells share a pattern, and no point's pattern is missing."""
+    net, plane = given_net
+    partition = compute_partition(net, plane)
+    assert_consistent(partition)
+    assert partition.certificate(full=True).is_sound
+    if not partition.network.kinks:
+        return
+    patterns = np.concatenate(partition.patterns(np.arange(partition.n_cells)), axis=1)
+    assert len(np.unique(patterns, axis=0)) == partition.n_cells
+    assert len(np.unique(partition.planar.cell_hashes)) == partition.n_cells
+    low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
+    u = low + (high - low) * np.random.default_rng(seed).random((500, 2))
+    cells = partition.locate(u)
+    inside = cells >= 0
+    np.testing.assert_array_equal(np.concatenate(partition.patterns(u[inside]), axis=1), patterns[cells[inside]])

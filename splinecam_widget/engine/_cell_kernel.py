@@ -30,7 +30,9 @@ def grown(array, size):
 
 @njit(cache=True, nogil=True, inline="always")
 def unit_key(layer, unit):
-    """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing)."""
+    """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing); 0 for layer -1."""
+    if layer < 0:
+        return np.uint64(0)
     z = (np.uint64(layer) << np.uint64(40)) + np.uint64(unit) + np.uint64(0x9E3779B97F4A7C15)
     z *= np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

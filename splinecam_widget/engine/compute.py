@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from .arrays import Float64
+from .dissolving import settled
 from .evaluation import advance, advance_bounds
 from .lowering import lower
 from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
-from .rounding import CONFIDENCE, Bound, input_bound
+from .rounding import CONFIDENCE, Bound, difference_tolerance, input_bound
 from .slices import Slice
 from .threads import apart
 
@@ -118,24 +121,51 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     live = {network.input_name: corners.reshape(len(corners), -1).numpy()}
     bounds = {network.input_name: input_bound(corners)}
     new = None
-    for layer, stage in enumerate(network.stages):
+    first_round: dict[str, int] = {}
+    zero_tolerances: list[Float64] = []
+    for number, stage in enumerate(network.stages):
         live = advance(stage, network.shapes, live, new, tick)
         work.vertices_evaluated += planar.n_vertices
         bounds = advance_bounds(stage, bounds)
-        if stage.kink is None:
+        if stage.cut is None:
             break
-        (source,) = stage.kink.sources
-        split = split_complex(planar, live[source], bounds[source].tolerance(), layer)
+        first_round.setdefault(stage.cut.node, number)
+        if stage.cut.kind == "settle":
+            winners, entries = stage.cut.sources
+            first = first_round[stage.cut.node]
+            tolerance = difference_tolerance(bounds[winners], bounds[entries])
+            zero_tolerances.append(tolerance)
+            planar, kept = settled(planar, first, number - first, live[entries], tolerance, len(plane.domain))
+            live, new = {name: rows[kept] for name, rows in live.items()}, None
+            continue
+        source = stage.cut.sources[0]
+        tolerance = bounds[source].tolerance()
+        is_round = stage.cut.node in network.tournaments
+        if not is_round:
+            zero_tolerances.append(tolerance)
+        split = split_complex(planar, live[source], tolerance, number, has_pattern=not is_round)
         planar, new = split.after, split.new
         work.n_close += split.n_close
         work.n_irregular += split.n_irregular
         bounds = {name: bound.interpolated(split.peak if name == source else None) for name, bound in bounds.items()}
         tick()
+    planar = _by_layers(planar, network)
     values = live[network.output_name]
-    tolerance = output_tolerance(bounds[network.output_name], values)
-    if not (np.isfinite(values).all() and np.isfinite(tolerance).all()):
+    output_error = output_tolerance(bounds[network.output_name], values)
+    if not (np.isfinite(values).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
-    return Partition(network, plane, planar, values, tolerance, work.n_close)
+    return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances))
+
+
+def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
+    """Edges by layers of kinks and their units, which so far are those of the cuts."""
+    inner = planar.edge_layer >= 0
+    if not len(network.layer_of_cut) or not inner.any():
+        return planar
+    layers = np.array(network.layer_of_cut, np.int32)[planar.edge_layer]
+    n_units = np.array([math.prod(step.shape) for step in network.kinks])
+    units = (planar.edge_unit % n_units[layers]).astype(np.int32)
+    return replace(planar, edge_layer=np.where(inner, layers, np.int32(-1)), edge_unit=np.where(inner, units, np.int32(-1)))
 
 
 def output_tolerance(bound: Bound, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:

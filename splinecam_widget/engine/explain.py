@@ -60,19 +60,21 @@ def explain(model: Any, x: Any) -> Explanation:
         return Explanation([], str(error), False)
     rows: list[tuple[str, ...]] = []
     layer = 0
+    bends: set[str] = set()
     for entry in reading.entries:
         if isinstance(entry, Offender):
             understood = f"refused: {entry.reason}; use {entry.replacement}"
             rows.append((entry.path or "(model)", entry.operation, entry.shapes, understood))
             continue
-        if entry.kind == "size":
-            continue
+        bends.update(entry.node or entry.name for _ in range(entry.is_cut))
+        if entry.kind == "size" or (entry.node and entry.node != entry.name):
+            continue  # of an operation in several steps, the last one stands for all
         understood = "affine"
-        if entry.kind == "kink":
+        if entry.name in bends:
             understood = f"kink {layer} with {int(np.prod(entry.shape))} units"
             layer += 1
         shapes = ", ".join(shape_text(s) for s in entry.input_shapes) + " -> " + shape_text(entry.shape)
-        rows.append((entry.path or "(model)", entry.operation, shapes, understood))
+        rows.append((entry.path or "(model)", entry.part_of or entry.operation, shapes, understood))
     if reading.head:
         rows.append(("(model)", reading.head, "", "head, set aside: it keeps the order of the logits"))
     supported = not reading.offenders

@@ -130,7 +130,8 @@ def clipped(partition: Partition, plane: Slice) -> Partition:
     kept = (side > 0).all(axis=1)
     values = np.concatenate([partition.values, split.new.rows(partition.values)])
     planar, vertex_ids = compacted(after, kept, before.cell_hashes[split.parents])
-    return Partition(partition.network, plane, planar, values[vertex_ids], partition.tolerance, partition.n_close)
+    return Partition(partition.network, plane, planar, values[vertex_ids], partition.tolerance, partition.n_close,
+                     partition.zero_tolerances)
 
 
 def compacted(planar: PlanarComplex, kept: Any, hashes: Any) -> tuple[PlanarComplex, Any]:

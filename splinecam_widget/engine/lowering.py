@@ -18,6 +18,7 @@ from torch import fx, nn
 from .errors import Offender, UnsupportedModelError, shape_text
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, HEADS, KINKS, REASONS, REPLACEMENTS, Affine, Kink
+from .selections import SELECTIONS, rewritten, with_knots
 from .snapshot import snapshot
 
 
@@ -222,13 +223,12 @@ def _walk(program: torch.export.ExportedProgram) -> Reading:
         rule: Affine | Kink | None = KINKS.get(operation) or AFFINE.get(operation)
         if node.target is operator.getitem:
             operation, rule = "getitem", AFFINE["getitem"]
-        reason = _refusal(node, operation, rule, constants, varying, batch)
-        if reason:
+        steps = _understood(node, operation, rule, constants, varying, batch)
+        if isinstance(steps, str):
             replacement = REPLACEMENTS.get(operation, "an affine operation or ReLU")
-            reading.entries.append(Offender(_path(node), operation, _shapes_text(node), reason, replacement))
-            continue
-        kind = "kink" if isinstance(rule, Kink) else "affine"
-        reading.entries.append(_step(node, constants, varying, kind, rule))
+            reading.entries.append(Offender(_path(node), operation, _shapes_text(node), steps, replacement))
+        else:
+            reading.entries.extend(steps)
     output = head.args[0] if head is not None else result
     if not isinstance(output, fx.Node) or output.name not in varying:
         raise UnsupportedModelError("model: expected an output that depends on the input, got a constant")
@@ -316,6 +316,24 @@ def _caller(node: fx.Node) -> Call:
     return Call(target)
 
 
+def _understood(node: fx.Node, operation: str, rule: Affine | Kink | None, constants: dict[str, Any], varying: set[str],
+                batch: Any) -> list[Step] | str:
+    """The steps that a node stands for, or why it cannot be computed exactly."""
+    if rule is None and operation in SELECTIONS:
+        reason = _batch_refusal(node, batch, is_first_only=True)
+        shapes = tuple(tuple(int(s) for s in _shape(n)[1:]) for n in node.all_input_nodes if n.name in varying)
+        value = node.meta["val"]
+        shape = tuple(int(s) for s in (value[0] if isinstance(value, (list, tuple)) else value).shape[1:])
+        return reason or rewritten(node.name, operation, _path(node), _by_name(node, constants), shapes, shape)
+    if operation == "getitem" and _name(node.args[0]).rstrip("_") in SELECTIONS and node.args[1] != 0:  # type: ignore[arg-type]
+        return "it makes whole numbers of the input: the places of the largest"
+    reason = _refusal(node, operation, rule, constants, varying, batch)
+    if reason:
+        return reason
+    step = _step(node, constants, varying, "kink" if isinstance(rule, Kink) else "affine", rule)
+    return with_knots(step) if isinstance(rule, Kink) else [step]
+
+
 def _is_random(node: fx.Node) -> bool:
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "dropout" not in _name(node)
 
@@ -341,13 +359,35 @@ def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constant
         if rule.coefficients in ("sum", "weights") and any(
                 isinstance(v, Reference) and v.name not in varying for v in arguments.values()):
             return "it computes with the size of the batch"
-        reason = rule.refusal(arguments)
+        reason = rule.refusal(_from_the_front(node, arguments))
         if reason:
             return reason
+    if isinstance(rule, Kink):
+        varied = [k for k, v in arguments.items() if _is_varying(v, varying) and k != rule.varying]
+        reason = "it is not affine in this argument: " + ", ".join(varied) if varied else rule.refusal(arguments)
+        if reason:
+            return reason
+    # Of batch norm, the others are statistics that nothing uses.
+    return _batch_refusal(node, batch, is_first_only=operation == "_native_batch_norm_legit_no_training")
+
+
+def _from_the_front(node: fx.Node, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments in which axes given from the back are counted from the front."""
+    n_axes = len(_shape(node.all_input_nodes[0])) if node.all_input_nodes else 0
+
+    def counted(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [counted(v) for v in value]
+        return value % n_axes if isinstance(value, int) and n_axes else value
+
+    axes = ("dim", "dims", "dim1", "dim2", "dimension")
+    return {name: counted(value) if name in axes else value for name, value in arguments.items()}
+
+
+def _batch_refusal(node: fx.Node, batch: Any, is_first_only: bool) -> str:
     values = node.meta["val"]
-    if operation == "_native_batch_norm_legit_no_training":
-        values = values[0]  # the others are statistics that nothing uses
-    for value in values if isinstance(values, (list, tuple)) else [values]:
+    values = list(values) if isinstance(values, (list, tuple)) else [values]
+    for value in values[:1] if is_first_only else values:
         if isinstance(value, torch.Tensor):
             if not value.dtype.is_floating_point:
                 return f"it makes {value.dtype} of the input"

@@ -75,13 +75,18 @@ class Step:
         The operation on float64 tensors, by schema arguments.
     arguments : dict
         By schema name; a `Reference` where an earlier result or the batch size goes in.
-    kind : {"affine", "kink", "size"}
+    kind : {"affine", "kink", "settle", "size"}
     rule : Affine or Kink or None
     sources : tuple of str
-        Results of earlier steps that it depends on through the input.
+        Results of earlier steps that it depends on through the input. A kink bends where entries of the first are zero. What
+        settles a tournament has the winners first and then the entries of the first round.
     shape : tuple of int
         Shape of its result without the batch axis.
     input_shapes : tuple of tuple of int
+    node : str
+        Name of the user's operation that it is a part of, "" if it is one itself.
+    part_of : str
+        The torch operation of that node.
     """
 
     name: str
@@ -94,6 +99,8 @@ class Step:
     sources: tuple[str, ...]
     shape: tuple[int, ...]
     input_shapes: tuple[tuple[int, ...], ...] = ()
+    node: str = ""
+    part_of: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the rule, which the tables of operations have by name."""
@@ -103,10 +110,25 @@ class Step:
         rules: dict[str, Affine | Kink] = {**AFFINE, **KINKS}
         self.__dict__.update(state, rule=rules.get(state["operation"]))
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the partition changes before this step."""
+        return self.kind in ("kink", "settle")
+
     @cached_property
     def open_arguments(self) -> tuple[str, ...]:
         """Names of the arguments that hold references."""
         return tuple(name for name, value in self.arguments.items() if _has_reference(value))
+
+    def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
+        """Of a layer's kink: the pieces (B, m) that its units are on, from the results of all steps.
+
+        What differs by no more than `tolerance` (m,) is equal: of equal entries the first wins.
+        """
+        if self.kind == "settle":
+            winners, entries = (results[name] for name in self.sources)
+            return (entries >= winners - tolerance).to(torch.int8).argmax(1)
+        return results[self.sources[0]].flatten(1) > tolerance
 
     def result(self, results: Mapping[str, Any]) -> Any:
         """What the step makes of earlier results."""
@@ -119,21 +141,21 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """The steps from one kink to the next: the kink's activation, then affine steps.
+    """The steps from one cut to the next: the kink's activation, then affine steps.
 
     Attributes
     ----------
     steps : tuple of Step
         Whole numbers that depend on the batch size, then the kink before (but for the first stage), then affine steps.
     kept : tuple of str
-        Tensors that are alive at the next kink (the last stage: the output).
-    kink : Step or None
-        The kink that comes next.
+        Tensors that are alive at the next cut (the last stage: the output).
+    cut : Step or None
+        The step before which the partition changes next.
     """
 
     steps: tuple[Step, ...]
     kept: tuple[str, ...]
-    kink: Step | None
+    cut: Step | None
 
     @cached_property
     def width(self) -> int:
@@ -173,7 +195,8 @@ class Network:
 
     @property
     def kinks(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.kind == "kink")
+        """One step for every layer of kinks, in execution order: of a tournament the one that settles it."""
+        return tuple({step.node or step.name: step for step in self.steps if step.is_cut}.values())
 
     def with_head(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
@@ -187,6 +210,17 @@ class Network:
         return log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
 
     @cached_property
+    def tournaments(self) -> set[str]:
+        """Operations in several rounds, whose ties count only where the winner changes."""
+        return {step.node for step in self.steps if step.kind == "settle"}
+
+    @cached_property
+    def layer_of_cut(self) -> list[int]:
+        """The layer of kinks that each cut belongs to."""
+        layers = {step.node or step.name: layer for layer, step in enumerate(self.kinks)}
+        return [layers[stage.cut.node or stage.cut.name] for stage in self.stages if stage.cut is not None]
+
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor without the batch axis, by name."""
         return {step.name: step.shape for step in self.steps} | {self.input_name: self.input_shape}
@@ -196,16 +230,16 @@ class Network:
         """The network cut at its kinks, with what must be kept at each cut."""
         sizes = tuple(step for step in self.steps if step.kind == "size")
         groups: list[list[Step]] = [[]]
-        kinks: list[Step | None] = []
+        cuts: list[Step | None] = []
         for step in self.steps:
             if step.kind == "size":
                 continue
-            if step.kind == "kink":
-                kinks.append(step)
+            if step.is_cut:
+                cuts.append(step)
                 groups.append([step])
             else:
                 groups[-1].append(step)
-        kinks.append(None)
+        cuts.append(None)
         needed_after: set[str] = {self.output_name}
         kept: list[tuple[str, ...]] = []
         for group in reversed(groups):
@@ -214,7 +248,7 @@ class Network:
             used = {name for step in group for name in step.sources}
             needed_after = {name for name in needed_after | used if name not in made}
         kept.reverse()
-        return tuple(Stage((*sizes, *group), names, kink) for group, names, kink in zip(groups, kept, kinks))
+        return tuple(Stage((*sizes, *group), names, cut) for group, names, cut in zip(groups, kept, cuts))
 
 
 def _has_reference(value: Any) -> bool:

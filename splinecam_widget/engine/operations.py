@@ -1,6 +1,7 @@
 """What the engine knows of each torch operation: is it affine, which arguments may vary, how do rounding errors pass it.
 
-One table, `AFFINE`, and one for kinks, `KINKS`. Nothing here walks a graph.
+One table, `AFFINE`, and one for elementwise kinks, `KINKS`. Operations that choose among several values are rewritten in terms
+of these by `selections`. Nothing here walks a graph.
 """
 
 from __future__ import annotations
@@ -49,15 +50,27 @@ class Affine:
 
 @dataclass(frozen=True)
 class Kink:
-    """An elementwise CPWL activation with one knot at zero.
+    """An elementwise CPWL activation.
 
     Attributes
     ----------
-    slopes : callable
-        Arguments -> slopes left and right of the knot.
+    varying : str
+        The argument that depends on the input.
+    knots : callable
+        Arguments -> where it bends: numbers, or tensors that broadcast to the unit's shape.
+    slope : callable
+        Arguments -> its largest slope's magnitude.
+    at_zero : callable
+        Arguments -> a bound of its magnitude at zero.
+    refusal : callable
+        Arguments -> why this use is not continuous, or "".
     """
 
-    slopes: Callable[[Arguments], tuple[float, float]]
+    varying: str = "self"
+    knots: Callable[[Arguments], tuple[Any, ...]] = lambda _: (0.0,)
+    slope: Callable[[Arguments], float] = lambda _: 1.0
+    at_zero: Callable[[Arguments], float] = lambda _: 0.0
+    refusal: Callable[[Arguments], str] = lambda _: ""
 
 
 def _square_of(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -68,6 +81,8 @@ def _square_of(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 def _square(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_square(v) for v in value]
     return value * value if isinstance(value, (torch.Tensor, float, int)) else value
 
 
@@ -102,6 +117,18 @@ def _no_statistics(arguments: Arguments) -> str:
     return ""
 
 
+def _moves_the_batch(arguments: Arguments) -> str:
+    """Axes are counted from the front by then; see `lowering`."""
+    given = [arguments[name] for name in ("dim", "dims", "dim1", "dim2", "dimension") if name in arguments]
+    axes = [axis for value in given for axis in (value if isinstance(value, (list, tuple)) else [value])]
+    return "it mixes the inputs of a batch (the first axis must stay the batch axis)" if not axes or 0 in axes else ""
+
+
+def _pads_oddly(arguments: Arguments) -> str:
+    mode = arguments.get("mode")
+    return "" if mode in (None, "constant", "reflect", "replicate", "circular") else f"its mode {mode} is not known"
+
+
 def _rounds(arguments: Arguments) -> str:
     return "it rounds" if arguments.get("rounding_mode") else ""
 
@@ -129,6 +156,11 @@ def _matrix_terms(arguments: Arguments) -> int:
     return 1
 
 
+def _several_vary(arguments: Arguments) -> str:
+    varying = [v for v in arguments["tensors"] if not isinstance(v, torch.Tensor)]
+    return "it multiplies two tensors that both depend on the input" if len(varying) > 1 else ""
+
+
 def _any_size(_: Arguments) -> int:
     return 4096  # entries summed are not known from the arguments alone; a bound for the error's growth, not a limit
 
@@ -146,21 +178,41 @@ AFFINE: dict[str, Affine] = {
         ("view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "permute", "transpose", "t", "movedim",
          "squeeze", "unsqueeze", "slice", "select", "narrow", "clone", "contiguous", "alias", "detach", "expand",
          "expand_as", "lift_fresh_copy", "identity", "detach_", "view_as", "swapaxes", "mT", "numpy_T", "split", "chunk",
-         "split_with_sizes", "unbind", "repeat", "unsafe_split", "unsafe_chunk"),
+         "split_with_sizes", "unbind", "repeat", "unsafe_split", "unsafe_chunk", "tensor_split", "im2col", "index", "tile",
+         "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "broadcast_to", "moveaxis",
+         "swapdims", "adjoint", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
+         "replication_pad2d", "replication_pad3d"),
         _SELECTION,
     ),
+    **dict.fromkeys(("flip", "roll", "repeat_interleave", "diagonal", "unfold", "index_select"),
+                    Affine(("self",), refusal=_moves_the_batch)),
+    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
+                     "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"), Affine(("input", "self"))),
+    **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
+                    Affine(("input", "self"), coefficients="average", terms=lambda _: 8)),
     "getitem": _SELECTION,
     **dict.fromkeys(("_to_copy", "to", "type_as"), Affine(("self",), refusal=_not_float)),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
                     Affine(("input",), refusal=_training("train"))),
     **dict.fromkeys(("native_dropout",), Affine(("input",), refusal=_training("train"))),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), Affine(("tensors",), joint=True)),
-    **dict.fromkeys(("constant_pad_nd", "pad"), Affine(("self",), squared=_square_of("value"), added=("value",))),
+    **dict.fromkeys(("constant_pad_nd", "pad"),
+                    Affine(("self",), squared=_square_of("value"), added=("value",), refusal=_pads_oddly)),
+    "where": Affine(("self", "other"), joint=True),
+    "masked_fill": Affine(("self",), squared=_square_of("value"), added=("value",)),
     "fill": Affine(("self",), coefficients="none"),
     **dict.fromkeys(("slice_scatter", "select_scatter", "copy"), Affine(("self", "src"), joint=True)),
     **dict.fromkeys(("ones_like", "zeros_like", "full_like"), _FILLED),
     **dict.fromkeys(("ones", "zeros", "full", "new_ones", "new_zeros", "new_full"), _FILLED),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _CONVOLUTION),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+                    Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
+                           terms=_fan_in("weight", 1))),
+    "einsum": Affine(("tensors",), coefficients="weights", squared=_square_of("tensors"), terms=_any_size,
+                     refusal=_several_vary),
+    "mv": Affine(("self",), coefficients="weights", squared=_square_of("vec"), terms=_any_size),
+    "cumsum": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_moves_the_batch),
+    "col2im": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size),
     "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
                      terms=_fan_in("weight", 0)),
     "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),
@@ -182,14 +234,73 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("div", "divide", "true_divide"),
                     Affine(("self",), coefficients="weights", squared=_square_of("other"), refusal=_rounds)),
     **dict.fromkeys(("neg", "negative"), Affine(("self",), coefficients="weights", squared=lambda a: a)),
+    # Of `selections`, with arguments by number.
+    "shifted": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": -a["1"] ** 2}, added=("1",)),
+    "entries": Affine(("0",)),
+    "differences": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": 1.0}, terms=lambda _: 2),
+    "beside": Affine(("0", "1"), joint=True),
+    "shaped": Affine(("0",)),
+    "negated": Affine(("0",), coefficients="weights", squared=lambda a: a),
+    "listed": Affine(("0",)),
+    "settled": Affine(("0",)),
 }
 """Affine operations by name (`aten::` left out, in-place forms under the plain name)."""
 
+
+def _largest(*values: Any) -> float:
+    """The largest magnitude among numbers and tensors; None counts as nothing."""
+    sizes = [abs(float(v)) if not isinstance(v, torch.Tensor) else float(v.abs().max()) for v in values if v is not None]
+    return max([0.0, *sizes])
+
+
+def _limits(*names: str) -> Callable[[Arguments], tuple[Any, ...]]:
+    return lambda a: tuple(a[name] for name in names if a.get(name) is not None)
+
+
+def _clamped(*names: str) -> Kink:
+    return Kink(knots=_limits(*names), at_zero=lambda a: _largest(*_limits(*names)(a)), refusal=_crossed)
+
+
+def _crossed(arguments: Arguments) -> str:
+    """Min > max is allowed by torch and gives a constant; nobody means it."""
+    low, high = (arguments.get(k[0]) if arguments.get(k[0]) is not None else arguments.get(k[1])
+                 for k in (("min", "min_val"), ("max", "max_val")))
+    if low is None or high is None:
+        return ""
+    return "its lower limit is above the upper one" if bool((torch.as_tensor(low) > torch.as_tensor(high)).any()) else ""
+
+
+def _jumps(arguments: Arguments) -> str:
+    return "" if float(arguments["value"]) == float(arguments["threshold"]) else (
+        "it is not continuous: its value below the threshold is another than the threshold")
+
+
+def _negative(arguments: Arguments) -> str:
+    return "" if float(arguments["lambd"]) >= 0 else "it is not continuous for a negative lambda"
+
+
+def _random_slopes(arguments: Arguments) -> str:
+    return "it is random in training mode" if arguments["training"] else ""
+
+
 KINKS: dict[str, Kink] = {
-    "relu": Kink(lambda _: (0.0, 1.0)),
-    "leaky_relu": Kink(lambda a: (float(a["negative_slope"]), 1.0)),
+    "relu": Kink(),
+    "leaky_relu": Kink(slope=lambda a: _largest(1.0, a["negative_slope"])),
+    "prelu": Kink(slope=lambda a: _largest(1.0, a["weight"])),
+    "rrelu": Kink(slope=lambda a: _largest(1.0, (a["lower"] + a["upper"]) / 2), refusal=_random_slopes),
+    "abs": Kink(),
+    "relu6": Kink(knots=lambda _: (0.0, 6.0)),
+    "hardtanh": _clamped("min_val", "max_val"),
+    "hardsigmoid": Kink(knots=lambda _: (-3.0, 3.0), slope=lambda _: 1 / 6, at_zero=lambda _: 0.5),
+    "clamp": _clamped("min", "max"),
+    "clip": _clamped("min", "max"),
+    "clamp_min": _clamped("min"),
+    "clamp_max": _clamped("max"),
+    "softshrink": Kink(knots=lambda a: (-float(a["lambd"]), float(a["lambd"])), refusal=_negative),
+    "threshold": Kink(knots=lambda a: (float(a["threshold"]),), at_zero=lambda a: _largest(a["value"]), refusal=_jumps),
+    "larger_of_pairs": Kink(varying="1"),
 }
-"""Elementwise CPWL activations by name."""
+"""Elementwise CPWL activations by name, and the larger of neighbours (see `selections`)."""
 
 HEADS = {"softmax", "log_softmax", "_softmax", "_log_softmax", "sigmoid", "special_softmax", "special_log_softmax"}
 """Monotone last operations that are set aside: they keep the order of the logits."""
@@ -201,8 +312,7 @@ REPLACEMENTS: dict[str, str] = {
     "softmax": "nothing inside the network (as the last operation it is set aside)",
     "sin": "a CPWL activation", "cos": "a CPWL activation", "exp": "a CPWL activation", "pow": "a CPWL activation",
     "layer_norm": "BatchNorm", "native_layer_norm": "BatchNorm", "group_norm": "BatchNorm", "native_group_norm": "BatchNorm",
-    "instance_norm": "BatchNorm", "rms_norm": "BatchNorm", "max_pool2d": "AvgPool2d or a strided convolution",
-    "max_pool1d": "AvgPool1d or a strided convolution", "max_pool3d": "AvgPool3d or a strided convolution",
+    "instance_norm": "BatchNorm", "rms_norm": "BatchNorm", "hardswish": "ReLU6", "hardshrink": "Softshrink",
     "scaled_dot_product_attention": "fixed mixing weights", "mul": "a constant factor", "matmul": "a constant matrix",
     "rand_like": "a constant", "randn_like": "a constant", "bernoulli": "a constant",
 }
@@ -213,8 +323,8 @@ REASONS: dict[str, str] = {
                      "exp", "pow", "log_softmax", "log", "sqrt", "rsqrt", "erf"), "it is smooth, not piecewise linear"),
     **dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "rms_norm"),
                     "it divides by statistics of the data"),
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d", "amax", "max", "maximum", "minimum"),
-                    "maxima of several units are not computed yet"),
+    "hardswish": "it is quadratic between its knots",
+    **dict.fromkeys(("hardshrink", "sign", "round", "floor", "ceil", "trunc", "argmax"), "it is not continuous"),
     **dict.fromkeys(("rand_like", "randn_like", "bernoulli", "multinomial"), "it is random"),
 }
 """Why an operation is refused, where more can be said than that it is not in the tables."""

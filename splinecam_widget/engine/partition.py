@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from .arrays import Float64, as_numbers
 from .evaluation import evaluate, row_chunks, run_steps
 from .graph import component_ids
 from .network import Network
-from .planar import Int32, Int64, PlanarComplex
+from .planar import Int32, Int64, PlanarComplex, cells_beside_edges
 from .slices import Slice
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class Partition:
         Bound of the rounding error of `values`, see `rounding`.
     n_close : int
         Crossings of edges that float64 could not tell apart; they share a vertex.
+    zero_tolerances : tuple of (m,) float64
+        Of every layer of kinks: magnitudes below which a pre-activation, or a difference from the largest, counts as zero.
     """
 
     network: Network
@@ -53,6 +54,7 @@ class Partition:
     values: Float64
     tolerance: Float64
     n_close: int = 0
+    zero_tolerances: tuple[Float64, ...] = ()
 
     def with_anchors_of(self, plane: Slice) -> Partition:
         """The same partition with another slice's anchors: nothing else depends on them."""
@@ -93,10 +95,7 @@ class Partition:
     @cached_property
     def edge_cells(self) -> Int32:
         """(E, 2) int32: the cells left and right of each edge, -1 outside."""
-        beside: Int32 = _cell_measures.cells_beside_edges(
-            len(self.edges), self.edges, self.cell_offsets, self.cell_vertices, self.planar.cell_edges
-        )
-        return beside
+        return cells_beside_edges(self.planar)
 
     @property
     def n_cells(self) -> int:
@@ -211,7 +210,7 @@ class Partition:
         return cells
 
     def patterns(self, where: Any) -> tuple[NDArray[np.bool_], ...]:
-        """Activation patterns: for every kink, which units are on.
+        """Activation patterns: for every layer of kinks, which piece each unit is on.
 
         Parameters
         ----------
@@ -220,8 +219,9 @@ class Partition:
 
         Returns
         -------
-        tuple of (n, units) bool
-            One array a kink, in execution order; True where the pre-activation is positive.
+        tuple of (n, m) bool or int64
+            One array a layer, in execution order. True where the pre-activation is beyond a knot, knot by knot and unit by unit
+            (a ReLU has one knot, at zero); where the largest of several is taken, the number of the winning entry.
         """
         asked = np.asarray(where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
@@ -231,14 +231,14 @@ class Partition:
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
-        found = [np.empty((len(points), math.prod(kink.shape)), np.bool_) for kink in self.network.kinks]
+        found: list[list[NDArray[Any]]] = [[] for _ in self.network.kinks]
         for rows in row_chunks(self.network, len(points)):
             x = torch.from_numpy(self.plane.to_input(points[rows]))
             with torch.no_grad():
                 env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
-            for pattern, kink in zip(found, self.network.kinks):
-                pattern[rows] = (env[kink.sources[0]].reshape(len(x), -1) > 0).numpy()
-        return tuple(found)
+            for patterns, kink, tolerance in zip(found, self.network.kinks, self.zero_tolerances):
+                patterns.append(kink.pattern(env, torch.from_numpy(tolerance)).numpy())
+        return tuple(np.concatenate(patterns) for patterns in found)
 
     def decision_boundary(self, classes: tuple[int, int] | None = None, level: float = 0.0) -> Boundary:
         """Where the two largest outputs tie (K > 1), or where the output is `level` (K = 1).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _cell_kernel, _sign_kernels
+from . import _cell_kernel, _cell_measures, _sign_kernels
 from .arrays import Float64
 from .threads import on_all_cores
 
@@ -117,7 +117,9 @@ class Split:
     n_irregular: int
 
 
-def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int) -> Split:
+def split_complex(
+    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True
+) -> Split:
     """The complex cut along the zero lines of functions that are affine on each of its cells.
 
     Parameters
@@ -129,6 +131,8 @@ def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, laye
         A value of this magnitude or less counts as zero: the line goes through the vertex.
     layer : int
         Written into the provenance of the new edges.
+    has_pattern : bool
+        Whether the signs become part of the cells' patterns.
     """
     positive, negative, peak, offsets, units, places, parents, t, vertex_offsets, n_close, pieces, piece_layer, piece_unit = (
         _sign_kernels.cut_edges(before.edges, before.edge_layer, before.edge_unit, rows, tolerance)
@@ -137,8 +141,9 @@ def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, laye
 
     def split(begin: int, end: int):  # type: ignore[no-untyped-def]
         return _cell_kernel.split_cells(
-            begin, end, layer, before.cell_offsets, before.cell_vertices, before.cell_edges, before.cell_hashes,
-            before.edges, positive, negative, rows, tolerance, offsets, units, places, vertex_offsets, t,
+            begin, end, layer if has_pattern else -1,
+            before.cell_offsets, before.cell_vertices, before.cell_edges, before.cell_hashes, before.edges,
+            positive, negative, rows, tolerance, offsets, units, places, vertex_offsets, t,
             n_old, n_old + n_on_edges, n_pieces,
         )
 
@@ -160,6 +165,13 @@ def split_complex(before: PlanarComplex, rows: Float64, tolerance: Float64, laye
         cell_offsets, cell_vertices, cell_edges, hashes,
     )
     return Split(after, new, cell_parents, peak, int(n_close), int(odd))
+
+
+def cells_beside_edges(planar: PlanarComplex) -> Int32:
+    """(E, 2) int32: the cells left and right of each edge, -1 outside."""
+    beside: Int32 = _cell_measures.cells_beside_edges(
+        len(planar.edges), planar.edges, planar.cell_offsets, planar.cell_vertices, planar.cell_edges)
+    return beside
 
 
 def _joined(parts, first_chord_vertex: int, first_chord_edge: int):  # type: ignore[no-untyped-def]

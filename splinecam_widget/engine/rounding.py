@@ -30,6 +30,7 @@ import torch
 from .arrays import Float64
 from .network import Reference, Step
 from .operations import Affine, Kink
+from .selections import larger_of_pairs
 
 UNIT_ROUNDOFF = 2.0**-53
 CONFIDENCE = 8.0
@@ -89,15 +90,14 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     """The bound of a step's result from those of its sources."""
     rule = step.rule
     if isinstance(rule, Kink):
-        left, right = rule.slopes(step.arguments)
-        return Bound(bounds[step.sources[0]].rows * max(left * left, right * right))
+        return _kink_bound(step, rule, bounds)
     assert isinstance(rule, Affine)
     if rule.coefficients == "sum":
         return _sum_bound(step, bounds)
     if rule.coefficients == "none":
         values = step.call(step.filled(step.arguments, lambda name: _zero(bounds[name])))
         return Bound(torch.cat([values * values, torch.zeros_like(values)]))
-    if step.operation in ("neg", "negative"):
+    if step.operation in ("neg", "negative", "negated"):
         bound: Bound = bounds[step.sources[0]]
         return bound
     if step not in _PARTS:
@@ -119,6 +119,26 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if rule.coefficients == "weights":
         square *= terms
     return Bound(found)
+
+
+def _kink_bound(step: Step, rule: Kink, bounds: Bounds) -> Bound:
+    source = step.arguments[rule.varying]
+    rows = bounds[source.name].rows
+    if step.operation == "larger_of_pairs":  # as large, and as wrong, as either
+        return Bound(larger_of_pairs(None, rows))
+    slope, at_zero = rule.slope(step.arguments), rule.at_zero(step.arguments)
+    if step.operation == "relu":
+        return Bound(rows)
+    square = (at_zero + slope * rows[:1].sqrt()) ** 2
+    return Bound(torch.cat([square, slope * slope * rows[1:] + (4 * UNIT_ROUNDOFF) ** 2 * square]))
+
+
+def difference_tolerance(winners: Bound, entries: Bound) -> Float64:
+    """Magnitude (n,) of the rounding error of a difference between a winner (1, n) and one of its entries (k, n)."""
+    deviation = winners.variance[0].sqrt() + entries.variance.amax(0).sqrt()
+    magnitude = winners.square[0].sqrt() + entries.square.amax(0).sqrt()
+    tolerance: Float64 = CONFIDENCE * (deviation + UNIT_ROUNDOFF * magnitude).numpy()
+    return tolerance
 
 
 _PARTS: WeakKeyDictionary[Step, tuple[dict[str, Any], torch.Tensor | None]] = WeakKeyDictionary()

@@ -12,6 +12,7 @@ from .explorer import Explorer
 from .lowering import TRACING
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
+from .selections import Rewriting
 from .slices import Slice, rectangle
 
 _done = threading.Event()
@@ -51,10 +52,11 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
 
 
 def _small_network() -> Network:
-    """A random net, made without a trace (which would change torch's behaviour in other threads) or torch's generator."""
+    """A random net with a max-pool, made without a trace (which would change torch's behaviour in other threads) or torch's
+    generator."""
     generator = torch.Generator().manual_seed(0)
     steps: list[Step] = []
-    for n, m in ((2, 12), (12, 6), (6, 3)):
+    for n, m in ((2, 12), (4, 6), (6, 3)):
         source = steps[-1].name if steps else "x"
         weight = torch.randn(m, n, generator=generator, dtype=torch.float64)
         arguments = {"input": Reference(source), "weight": weight, "bias": 0.1 * weight[:, 0]}
@@ -63,4 +65,9 @@ def _small_network() -> Network:
         if m > 3:
             steps.append(Step(f"a{n}", "relu", "", Call(torch.ops.aten.relu.default), {"self": Reference(f"z{n}")}, "kink",
                               KINKS["relu"], (f"z{n}",), (m,)))
+        if m == 12:
+            pool = Rewriting("pool", "amax", "", ((12,),))
+            entries = pool.add("entries", (Reference("a2"), torch.arange(12).reshape(3, 4)), (3, 4))
+            pool.add("shaped", (pool.extreme(entries, 3, 4, True), (4,)), (4,), is_last=True)
+            steps += pool.steps
     return Network((2,), "x", "z6", tuple(steps), "", False, 3)

@@ -1,0 +1,71 @@
+"""Compiled loops of `dissolving`: who wins on a cell, and how the sides of a joined cell follow one another."""
+
+import numpy as np
+from numba import njit
+
+from ._cell_kernel import unit_key
+
+
+@njit(cache=True, nogil=True)
+def winner(cell, place, offsets, vertices, entries, tolerance):
+    """The first entry of a place that is as large as any on a cell, by the means of its corners."""
+    n = len(tolerance)
+    k = entries.shape[1] // n
+    n_corners = offsets[cell + 1] - offsets[cell]
+    best, largest = 0, 0.0
+    for entry in range(k):
+        total = 0.0
+        for corner in range(offsets[cell], offsets[cell + 1]):
+            total += entries[vertices[corner], entry * n + place]
+        if entry == 0 or total > largest + n_corners * tolerance[place]:
+            best, largest = entry, total
+    return best
+
+
+@njit(cache=True, nogil=True)
+def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
+    """A hash of the winning entries of all places on each cell."""
+    n = len(tolerance)
+    hashes = np.zeros(stop - start, np.uint64)
+    for cell in range(start, stop):
+        for place in range(n):
+            best = winner(cell, place, offsets, vertices, entries, tolerance)
+            hashes[cell - start] ^= unit_key(layer, best * n + place)
+    return hashes
+
+
+@njit(cache=True, nogil=True)
+def changed_places(beside, places, offsets, vertices, entries, tolerance):
+    """Of each edge, the place at which the winners of its two cells differ: the one given, or else the first."""
+    found = places.copy()
+    for e in range(len(beside)):
+        a, b = beside[e]
+        for step in range(len(tolerance) + 1):
+            place = places[e] if step == 0 else step - 1
+            if winner(a, place, offsets, vertices, entries, tolerance) != winner(
+                    b, place, offsets, vertices, entries, tolerance):
+                found[e] = place
+                break
+    return found
+
+
+@njit(cache=True, nogil=True)
+def loops(starts, tails, sides, edges, n_vertices):
+    """The order in which each cell's half-edges follow one another."""
+    walk = np.empty(len(tails), np.int64)
+    entry_at = np.full(n_vertices, -1, np.int64)
+    for cell in range(len(starts) - 1):
+        start, stop = starts[cell], starts[cell + 1]
+        for entry in range(start, stop):
+            entry_at[tails[entry]] = entry
+        entry = start
+        for place in range(start, stop):
+            walk[place] = entry
+            e = sides[entry]
+            head = edges[e, 1] if edges[e, 0] == tails[entry] else edges[e, 0]
+            entry = entry_at[head]
+            if entry < start or (entry == start) != (place == stop - 1):
+                raise ValueError("a cell's edges do not form one loop")
+    return walk
+
+
