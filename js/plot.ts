@@ -91,13 +91,14 @@ export class SlicePlot {
 
   set view([left, right, bottom, top]: Rect) {
     const { x_range, y_range } = this.plot as unknown as Ranged;
+    x_range.setv({ start: left, end: right });
+    y_range.setv({ start: bottom, end: top });
+    // After the ranges, or the old labels would ask for their room again.
     if (right - left > this.roomySpan) {
       this.labelRoom = 0;
       this.roomySpan = Infinity;
       this.resize(this.width);
     }
-    x_range.setv({ start: left, end: right });
-    y_range.setv({ start: bottom, end: top });
   }
 
   show(picture: PictureMessage): void {
@@ -120,7 +121,6 @@ export class SlicePlot {
   }
 
   recolour(colours: ThemeColours): void {
-    this.plot.setv({ outline_line_color: colours.line });
     for (const axis of [...this.plot.left, ...this.plot.below]) {
       if (axis instanceof Axis) {
         axis.setv({

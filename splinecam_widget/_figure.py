@@ -58,6 +58,8 @@ def slice_figure() -> figure:
         lod_threshold=None,
         background_fill_color=None,
         border_fill_color=None,
+        # Bokeh 3.9 strokes it together with the last path of the paint before, the old ticks; the page draws it.
+        outline_line_color=None,
         x_axis_label="u₀",
         y_axis_label="u₁",
     )

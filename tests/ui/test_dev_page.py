@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Page
 
 from ui.widget_page import WidgetPage
 
@@ -219,6 +219,30 @@ def test_wheel_zooms_about_the_pointer(opened: Open) -> None:
     widget.wait_exact(after=status.sequence, seconds=EXACT_SECONDS)
     assert requests(widget)[-1]["domain"] is None
     assert view(widget) == pytest.approx([left, right, bottom, top])
+
+
+def test_a_reset_restores_frame_and_axis(opened: Open) -> None:
+    """Long labels of a deep zoom take room from the frame; ticks of the views between must not stay."""
+    widget = opened()
+
+    def axis() -> tuple[FloatRect, bytes]:
+        widget.page.mouse.move(2, 2)
+        widget.page.wait_for_timeout(200)
+        box = widget.box(SLICE)
+        clip: FloatRect = {"x": box["x"] - 50, "y": box["y"], "width": 50, "height": box["height"]}
+        return box, widget.page.screenshot(clip=clip)
+
+    frame, ticks = axis()
+    widget.page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+    widget.page.mouse.move(*widget.place(SLICE, 0.4, 0.4))
+    for _ in range(30):
+        widget.page.mouse.wheel(0, -240)
+        widget.page.wait_for_timeout(20)
+    status = widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert axis()[0]["width"] < frame["width"]
+    widget.page.get_by_label("Reset the slice").click()
+    widget.wait_exact(after=status.sequence, seconds=EXACT_SECONDS)
+    assert axis() == (frame, ticks)
 
 
 def test_panning_is_not_pulled_back_by_older_answers(opened: Open) -> None:
