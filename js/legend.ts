@@ -39,13 +39,13 @@ function entry(name: string, colour: string): HTMLElement {
   return element("span", { class: "sc-legend-entry" }, swatch, name);
 }
 
-function scale({ title, low, high, log, palette }: LegendMessage & { kind: "scale" }): HTMLElement[] {
+function scale({ title, low, high, log, is_low_clipped, is_high_clipped, palette }: LegendMessage & { kind: "scale" }): HTMLElement[] {
   const ramp = element("span", { class: "sc-ramp" });
   ramp.style.background = `linear-gradient(to right, ${palette.join(", ")})`;
   return [
     element("span", { class: "sc-legend-title" }, log ? `${title} (log scale)` : title),
-    element("span", { class: "sc-legend-end" }, formatNumber(low)),
+    element("span", { class: "sc-legend-end" }, (is_low_clipped ? "≤ " : "") + formatNumber(low)),
     ramp,
-    element("span", { class: "sc-legend-end" }, formatNumber(high)),
+    element("span", { class: "sc-legend-end" }, (is_high_clipped ? "≥ " : "") + formatNumber(high)),
   ];
 }

@@ -22,6 +22,8 @@ export type Legend =
       readonly low: number;
       readonly high: number;
       readonly log: boolean;
+      readonly is_low_clipped: boolean;
+      readonly is_high_clipped: boolean;
       readonly palette: readonly string[];
     }
   | { readonly kind: "none"; readonly title: string };

@@ -114,6 +114,7 @@ def _scale(values: Float64, title: str, is_log: bool) -> Colouring:
     ids = np.clip((finite - low) / (high - low) * 255 + 0.5, 0, 255).astype(np.int64)
     ends = (10**low, 10**high) if is_log else (low, high)
     legend = {"kind": "scale", "title": title, "low": ends[0], "high": ends[1], "log": is_log,
+              "is_low_clipped": bool(finite.min() < low), "is_high_clipped": bool(finite.max() > high),
               "palette": list(Viridis256[::17])}
     return Colouring(_VIRIDIS[ids], np.empty(0, np.uint32), legend)
 

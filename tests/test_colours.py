@@ -126,6 +126,10 @@ class TestScale:
         assert legend["kind"] == "scale"
         assert legend["log"] == (color_by == "area")
         assert values.min() <= legend["low"] < legend["high"] <= values.max()
+        assert legend["is_low_clipped"] == (values.min() < legend["low"])
+        assert legend["is_high_clipped"] == (values.max() > legend["high"])
+        assert legend["is_low_clipped"]
+        assert legend["is_high_clipped"]
         assert all(len(colour) == 7 for colour in legend["palette"])
 
     def test_one_cell(self) -> None:
@@ -140,6 +144,8 @@ class TestScale:
         found = compute_partition(lambda x: x @ A.T, Slice.from_basis([0.0, 0.0], np.eye(2)))
         legend = colouring_of(found, winners_of(found), "slope", names(2)).legend
         assert legend["low"] < 4 < legend["high"]
+        assert not legend["is_low_clipped"]
+        assert not legend["is_high_clipped"]
         assert legend["low"] + legend["high"] == pytest.approx(8)
 
 

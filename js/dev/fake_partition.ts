@@ -115,6 +115,8 @@ function colouring(cells: readonly Cell[], colorBy: string): { colours: Uint32Ar
       low: colorBy === "area" ? 10 ** low : low,
       high: colorBy === "area" ? 10 ** high : high,
       log: colorBy === "area",
+      is_low_clipped: false,
+      is_high_clipped: false,
       palette: RAMP,
     },
   };
