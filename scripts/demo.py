@@ -6,12 +6,14 @@ The browser is left closed when there is no display or HEADLESS is set. Ctrl-C e
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +23,9 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 START = "01-quickstart.ipynb"
 DEFAULT_PORT = 8888
 START_SECONDS = 120.0
+
+QUIET_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"checkForUpdates": False, "fetchNews": "false"}}
+"""JupyterLab's defaults for this run: no question about news. The user's own settings stay above them and untouched."""
 
 
 def main() -> int:
@@ -44,20 +49,21 @@ def main() -> int:
         "--ServerApp.port_retries=0",
         "--log-level=WARN",
         "--ServerApp.jpserver_extensions={'splinecam_widget.nodelay': True}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if is_headless():
         command.append("--no-browser")
     if os.geteuid() == 0:
         command.append("--allow-root")
     environment = {**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
-    server = subprocess.Popen([*command, str(NOTEBOOKS / START)], env=environment)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: server.terminate())
-    if wait_until_up(server, address):
-        print(f"\ndemo: JupyterLab is ready at\n\n    {url}\n\nRun all cells there. Ctrl-C here ends it.", flush=True)
-    return 0 if server.wait() in (0, -signal.SIGTERM) else 1
+    with tempfile.TemporaryDirectory() as settings:
+        (Path(settings) / "overrides.json").write_text(json.dumps(QUIET_SETTINGS))
+        command += [f"--LabApp.app_settings_dir={settings}", str(NOTEBOOKS / START)]
+        server = subprocess.Popen(command, env=environment)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: server.terminate())
+        if wait_until_up(server, address):
+            print(f"\ndemo: JupyterLab is ready at\n\n    {url}\n\nRun all cells there. Ctrl-C here ends it.", flush=True)
+        return 0 if server.wait() in (0, -signal.SIGTERM) else 1
 
 
 def wait_until_up(server: subprocess.Popen[bytes], address: str) -> bool:
