@@ -8,7 +8,7 @@
 import { BoardPainting } from "./board_painting.ts";
 import { Camera } from "./camera.ts";
 import { assign, element } from "./dom.ts";
-import { formatPoint } from "./format.ts";
+import { formatPlace } from "./format.ts";
 import { bounds, clamped, fitted, fromPixel, padded, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
 import { Handles, type DragPhase } from "./handles.ts";
 import { ImageMap } from "./image_map.ts";
@@ -209,8 +209,19 @@ export class Board {
   private updateHandles(): void {
     const pixels = this.places.map((place, index) => (place === null ? this.dock(index) : toPixel(this.shown, this.size, place)));
     const isDocked = this.places.map((place) => place === null);
-    const texts = this.places.map((place) => (place === null ? "not on the board" : formatPoint(place)));
+    const texts = this.places.map((place) => (place === null ? "not on the board" : this.nameOf(place)));
     this.handles.update(this.message === null ? [null, null, null] : pixels, this.size, texts, isDocked);
+  }
+
+  /** The image that is exactly there, as the tray calls it, or the coordinates. */
+  private nameOf(place: Point): string {
+    const index = this.message?.mode === "images" ? this.map.nearest(place) : -1;
+    const [x, y] = index < 0 ? [NaN, NaN] : this.map.position(index);
+    if (x !== place[0] || y !== place[1]) {
+      return formatPlace(place, this.shown[1] - this.shown[0]);
+    }
+    const label = this.message?.labels[index] ?? -1;
+    return label < 0 ? `image ${index}` : `image ${index}, label ${label}`;
   }
 
   private hover(event: PointerEvent): void {

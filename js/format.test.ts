@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatCount, formatNumber, formatPoint } from "./format.ts";
+import { formatCount, formatNumber, formatPlace, formatPoint } from "./format.ts";
 
 test("numbers as people read them", () => {
   assert.equal(formatNumber(1.23456), "1.23");
@@ -14,4 +14,12 @@ test("numbers as people read them", () => {
   assert.equal(formatCount(1234), "1,234");
   assert.equal(formatPoint([1, -2]), "1, −2");
   assert.equal(formatPoint(null), "not set");
+});
+
+test("places have three digits of the view's width", () => {
+  assert.equal(formatPlace([5.55e-17, -1.23456], 4), "0, −1.23");
+  assert.equal(formatPlace([-1e-9, 0.5], 2), "0, 0.5");
+  assert.equal(formatPlace([100, 20.04], 40), "100, 20");
+  assert.equal(formatPlace([0.839571234, 1], 2e-4), "0.839571, 1");
+  assert.equal(formatPlace([1234.5, -0.4], 5000), "1235, 0");
 });

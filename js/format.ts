@@ -3,6 +3,8 @@
 import type { Point } from "./geometry.ts";
 
 const DIGITS = 3;
+/** Decimals that a float64 of size 1 has. */
+const MAX_DECIMALS = 15;
 
 /** Three significant digits, scientific only where plain digits would be long. */
 export function formatNumber(value: number | null | undefined): string {
@@ -30,8 +32,15 @@ export function formatPoint(point: Point | null | undefined): string {
   return point === null || point === undefined ? "not set" : point.map(formatNumber).join(", ");
 }
 
-export function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** A point of a view that is `span` wide, to three digits of that width: what is tiny in the view is 0. */
+export function formatPlace(point: Point, span: number): string {
+  const decimals = Math.min(Math.max(2 - Math.floor(Math.log10(span)), 0), MAX_DECIMALS);
+  return point
+    .map((value) => {
+      const text = value.toFixed(decimals).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+      return text === "-0" ? "0" : text.replace("-", "−");
+    })
+    .join(", ");
 }
 
 function superscript(sign: string, power: string): string {

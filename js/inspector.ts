@@ -65,9 +65,10 @@ export class Inspector {
 
   private write(cell: number, u: Point): void {
     const { answer } = this;
+    const said = answer === null ? "" : answer.error || answer.prediction;
     this.title.replaceChildren(
       element("span", { class: "sc-inspector-cell" }, `Cell ${formatCount(cell)}`),
-      element("strong", {}, answer === null ? "" : answer.error || answer.prediction),
+      element("strong", { title: said }, said),
     );
     const facts: (readonly [string, string])[] = [
       ["u", formatPoint(u)],

@@ -12,7 +12,7 @@ import { Outline } from "./outline.ts";
 import { SlicePlot, type Frame } from "./plot.ts";
 import type { ColoursMessage, PictureMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
-import { formatPoint } from "./format.ts";
+import { formatPlace } from "./format.ts";
 
 export interface SliceEvents {
   onAnchor(index: number, u: Point, phase: DragPhase): void;
@@ -249,7 +249,9 @@ export class SlicePanel {
   private updateOverlay(): void {
     this.overlay.dataset["view"] = JSON.stringify(this.view);
     const pixels = this.anchors.map((u) => toPixel(this.view, this.size, u));
-    this.handles.update(pixels, this.size, this.anchors.map(formatPoint));
+    const [left, right] = this.view;
+    const texts = this.anchors.map((u) => formatPlace(u, right - left));
+    this.handles.update(pixels, this.size, texts);
     this.outlineHovered();
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +83,25 @@ def test_handles_are_told_apart_and_labelled(opened: Open) -> None:
             assert handle.get_attribute("role") == "slider"
             assert handle.get_attribute("aria-valuetext")
             assert handle.inner_text() == letter
+    assert widget.part("Anchor A on the board").get_attribute("aria-valuetext") == "image 3, label 3"
+    assert re.fullmatch(r"−?\d\.\d\d?, −?\d\.\d\d?", widget.part("Anchor A in the slice").get_attribute("aria-valuetext") or "")
+
+
+@pytest.mark.parametrize("width", [400, 760, 900, 1200])
+@pytest.mark.parametrize("mode", ["images", "plane", "empty"])
+def test_the_height_stays_whatever_is_said(opened: Open, mode: str, width: int) -> None:
+    widget = opened(f"mode={mode}", size=(width, 1700))
+    page = widget.page
+    height = widget.box("Status")["y"]
+    write = "([name, text]) => document.querySelectorAll(name).forEach(el => { el.textContent = text; })"
+    for name in (".sc-card-name", ".sc-card-prediction"):
+        page.evaluate(write, [name, "blend of images 1234, 1235, 1236 and more"])
+        assert widget.box("Status")["y"] == height
+    for across, down in ((0.2, 0.2), (0.55, 0.13), (0.8, 0.7), (0.33, 0.81)):
+        page.mouse.move(*widget.place(SLICE, across, down))
+        page.wait_for_function("document.querySelector('.sc-bars').childElementCount > 0")
+        page.evaluate(write, [".sc-inspector strong", "-0.12345, -0.12345, -0.12345, -0.12345"])
+        assert widget.box("Status")["y"] == height
 
 
 def test_dragging_on_the_board_follows_the_pointer_and_snaps(opened: Open) -> None:
