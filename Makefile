@@ -1,6 +1,7 @@
 # make demo    JupyterLab with the quickstart notebook      make demo PORT=9999, HEADLESS=1 for no browser
 # make check   lint, types, fast tests                      under two minutes once set up
 # make test    everything, in two environments and a real browser
+# make zoo     whole models with their certificates, a table  written to docs/zoo.md
 #
 # Every target may be run again, in any order; what is there already is kept.
 
@@ -21,10 +22,10 @@ BUNDLE := splinecam_widget/static/widget.js
 JS_SOURCES := $(wildcard package.json package-lock.json tsconfig.json) \
 	$(filter-out %.test.ts,$(wildcard js/*.ts js/*.css js/*.mjs))
 
-.PHONY: help demo check test setup lint types test-js test-numpy2 test-python wheel bundle chromium benchmark clean
+.PHONY: help demo check test setup lint types test-js test-numpy2 test-python wheel bundle chromium benchmark zoo clean
 
 help:
-	@sed -n '1,5s/^# \{0,1\}//p' Makefile
+	@sed -n '1,6s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.made-demo $(BUNDLE)
 	@echo "== compiling the kernels (once)"
@@ -75,6 +76,9 @@ chromium:
 
 benchmark: setup
 	@$(RUN) benchmarks/engine.py --quick
+
+zoo: setup
+	@$(RUN) benchmarks/zoo.py
 
 clean:
 	rm -rf $(VENV) $(NUMPY2) dist node_modules splinecam_widget/static artifacts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from .arrays import Float64
 from .evaluation import evaluate, row_chunks
 from .planar import Int64
 from .rounding import UNIT_ROUNDOFF
+from .threads import on_all_cores
 
 if TYPE_CHECKING:
     from .partition import Partition
@@ -48,8 +49,8 @@ class Certificate:
     n_mixed : int
         Checked cells in which two inner points have different activation patterns.
     residual : float
-        max |model(x) - (A u + b)| over the middles of the checked cells, the user's model in float64, relative to the largest
-        output.
+        max |model(x) - (A u + b)| at an inner point of every checked cell, not the one at which its map was read off, with the
+        user's model in float64; relative to the largest output.
     boundary_residual : float
         Largest difference between the tying outputs at the ends and middles of the boundary's segments, by the network, in the
         same units; 0 without a boundary.
@@ -168,31 +169,39 @@ def _n_mixed(partition: Partition, cells: Int64) -> int:
 
 
 def _residual(partition: Partition, cells: Int64) -> tuple[float, str]:
-    middles = partition.centroids[cells]
+    # The maps were read off at the middles; they are tried at other points inside.
+    corners = partition.vertices[partition.cell_vertices[partition.cell_offsets[cells]]]
+    inner = partition.centroids[cells] + SHRINK * (corners - partition.centroids[cells])
     A, b = partition.affine_maps(cells)
-    by_map = np.einsum("cki,ci->ck", A, middles) + b
+    by_map = np.einsum("cki,ci->ck", A, inner) + b
     network = partition.network
-    x = torch.from_numpy(partition.plane.to_input(middles))
+    x = torch.from_numpy(partition.plane.to_input(inner))
     said = np.empty_like(by_map)
     try:
         if network.reference is None:
             raise TypeError
-        with torch.no_grad():
-            for rows in row_chunks(network, len(x)):
-                said[rows] = network.reference(x[rows]).reshape(len(x[rows]), -1).numpy()
+        model = network.reference
+
+        def ask(rows: slice) -> None:
+            with torch.no_grad():
+                said[rows] = model(x[rows]).reshape(len(x[rows]), -1).numpy()
+
+        on_all_cores(ask, row_chunks(network, len(x)))
     except (TypeError, RuntimeError):  # unpickled, or a function that only takes another dtype
-        return float(np.abs(by_map - _said_by_network(partition, middles)).max()), "the network as it was read"
+        return float(np.abs(by_map - _said_by_network(partition, inner)).max()), "the network as it was read"
     return float(np.abs(network.headed(by_map) - said).max()), "the model itself in float64"
 
 
 def _said_by_network(partition: Partition, u: Float64) -> Float64:
     """Outputs (n, K) of the network at slice coordinates (n, 2)."""
     x = torch.from_numpy(partition.plane.to_input(u))
-    parts: list[Any] = []
-    with torch.no_grad():
-        for rows in row_chunks(partition.network, len(x)):
-            parts.append(evaluate(partition.network, x[rows]).numpy())
-    return np.concatenate(parts)
+
+    def read(rows: slice) -> Float64:
+        with torch.no_grad():
+            found: Float64 = evaluate(partition.network, x[rows]).numpy()
+        return found
+
+    return np.concatenate(on_all_cores(read, row_chunks(partition.network, len(x))))
 
 
 def _boundary_residual(partition: Partition) -> float:

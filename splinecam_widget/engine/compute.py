@@ -147,7 +147,8 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         planar, new = split.after, split.new
         work.n_close += split.n_close
         work.n_irregular += split.n_irregular
-        bounds = {name: bound.interpolated(split.peak if name == source else None) for name, bound in bounds.items()}
+        bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name]))
+                  for name, bound in bounds.items()}
         tick()
     planar = _by_layers(planar, network)
     values = live[network.output_name]
@@ -155,6 +156,12 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     if not (np.isfinite(values).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances))
+
+
+def _peak(rows: Float64) -> Float64:
+    """Largest magnitude (n,) in each column."""
+    peak: Float64 = np.maximum(rows.max(axis=0), -rows.min(axis=0))
+    return peak
 
 
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,10 +21,14 @@ from .graph import component_ids
 from .network import Network
 from .planar import Int32, Int64, PlanarComplex, cells_beside_edges
 from .slices import Slice
+from .threads import apart, on_all_cores
 
 if TYPE_CHECKING:
     from .boundary import Boundary
     from .certificate import Certificate
+
+_DIFFERENTIATING = threading.Lock()
+"""torch counts levels of forward differentiation for all threads together: two at a time break each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,15 +181,20 @@ class Partition:
         middles = self.centroids if cells is None else self.centroids[np.asarray(cells)]
         A = np.empty((len(middles), self.values.shape[1], 2))
         outputs = np.empty((len(middles), self.values.shape[1]))
-        with warnings.catch_warnings():
-            # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
-            warnings.simplefilter("ignore", DeprecationWarning)
+
+        def read(tick: Callable[[], None]) -> None:
             for rows in row_chunks(self.network, len(middles)):
+                tick()
                 x = torch.from_numpy(self.plane.to_input(middles[rows]))
                 for i, direction in enumerate(torch.from_numpy(self.plane.basis)):
                     pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
                     A[rows, :, i] = pair[1].numpy()
                 outputs[rows] = pair[0].numpy()
+
+        # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
+        with _DIFFERENTIATING, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            apart(read, lambda: None)
         return A, outputs - np.einsum("cki,ci->ck", A, middles)
 
     @cached_property
@@ -231,14 +242,17 @@ class Partition:
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
-        found: list[list[NDArray[Any]]] = [[] for _ in self.network.kinks]
-        for rows in row_chunks(self.network, len(points)):
+
+        def read(rows: slice) -> list[NDArray[Any]]:
             x = torch.from_numpy(self.plane.to_input(points[rows]))
             with torch.no_grad():
                 env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
-            for patterns, kink, tolerance in zip(found, self.network.kinks, self.zero_tolerances):
-                patterns.append(kink.pattern(env, torch.from_numpy(tolerance)).numpy())
-        return tuple(np.concatenate(patterns) for patterns in found)
+            return [kink.pattern(env, torch.from_numpy(tolerance)).numpy()
+                    for kink, tolerance in zip(self.network.kinks, self.zero_tolerances)]
+
+        # No points still have patterns of a width: one empty chunk.
+        chunks = on_all_cores(read, row_chunks(self.network, len(points)) or [slice(0, 0)])
+        return tuple(np.concatenate(patterns) for patterns in zip(*chunks))
 
     def decision_boundary(self, classes: tuple[int, int] | None = None, level: float = 0.0) -> Boundary:
         """Where the two largest outputs tie (K > 1), or where the output is `level` (K = 1).

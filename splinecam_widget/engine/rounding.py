@@ -58,11 +58,10 @@ class Bound:
         tolerance: Float64 = CONFIDENCE * np.sqrt(self.variance.reshape(-1).numpy())
         return tolerance
 
-    def interpolated(self, peak: Float64 | None = None) -> Bound:
-        """The bound after interpolation to new vertices, the magnitude measured where `peak` (n,) is given."""
+    def interpolated(self, peak: Float64) -> Bound:
+        """The bound after interpolation to new vertices, with the magnitude `peak` (n,) as measured."""
         rows = self.rows.clone()
-        if peak is not None:
-            rows[0] = torch.from_numpy(peak).square().reshape(rows.shape[1:])
+        rows[0] = torch.from_numpy(peak).square().reshape(rows.shape[1:])
         rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
         return Bound(rows)
 

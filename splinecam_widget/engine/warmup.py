@@ -52,8 +52,10 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
 
 
 def _small_network() -> Network:
-    """A random net with a max-pool, made without a trace (which would change torch's behaviour in other threads) or torch's
-    generator."""
+    """A random net with a max-pool.
+
+    Made without a trace, which would change torch's behaviour in other threads, and without torch's generator.
+    """
     generator = torch.Generator().manual_seed(0)
     steps: list[Step] = []
     for n, m in ((2, 12), (4, 6), (6, 3)):
