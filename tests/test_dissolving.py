@@ -124,3 +124,18 @@ def test_winners_differ_across_every_edge_of_a_max_pool(pooled: Partition) -> No
     winners = pooled.patterns(np.arange(pooled.n_cells))[1]
     left, right = (winners[pooled.edge_cells[edges, side], pooled.edge_unit[edges]] for side in range(2))
     assert (left != right).all()
+
+
+@pytest.mark.parametrize("masked", range(4))
+@pytest.mark.parametrize("fill", [-1e3, -1e15, float(torch.finfo(torch.float32).min)])
+def test_an_entry_masked_by_a_huge_number_takes_no_part(masked: int, fill: float) -> None:
+    """Its rounding error is as huge, and must not pass for that of the winner."""
+
+    class Masked(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mask = torch.arange(4) == masked
+            return torch.cat([x, -x], 1).masked_fill(mask, fill).amax(1, keepdim=True)
+
+    partition = compute_partition(Masked().eval(), square())
+    assert partition.n_cells == 3
+    assert partition.certificate(full=True).is_sound

@@ -8,24 +8,28 @@ from ._cell_kernel import unit_key
 
 @njit(cache=True, nogil=True)
 def winner(cell, place, offsets, vertices, entries, tolerance):
-    """The first entry of a place that is as large as any on a cell, by the means of its corners."""
-    n = len(tolerance)
-    k = entries.shape[1] // n
-    n_corners = offsets[cell + 1] - offsets[cell]
-    best, largest = 0, 0.0
+    """The first entry of a place that may be the largest on a cell, by the means of its corners."""
+    k, n = tolerance.shape
+    first, last = offsets[cell], offsets[cell + 1]
+    certain = -np.inf  # the largest is at least this, times the number of corners
     for entry in range(k):
         total = 0.0
-        for corner in range(offsets[cell], offsets[cell + 1]):
+        for corner in range(first, last):
             total += entries[vertices[corner], entry * n + place]
-        if entry == 0 or total > largest + n_corners * tolerance[place]:
-            best, largest = entry, total
-    return best
+        certain = max(certain, total - (last - first) * tolerance[entry, place])
+    for entry in range(k):
+        total = 0.0
+        for corner in range(first, last):
+            total += entries[vertices[corner], entry * n + place]
+        if total + (last - first) * tolerance[entry, place] >= certain:
+            return entry
+    return 0
 
 
 @njit(cache=True, nogil=True)
 def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
     """A hash of the winning entries of all places on each cell."""
-    n = len(tolerance)
+    n = tolerance.shape[1]
     hashes = np.zeros(stop - start, np.uint64)
     for cell in range(start, stop):
         for place in range(n):
@@ -40,7 +44,7 @@ def changed_places(beside, places, offsets, vertices, entries, tolerance):
     found = places.copy()
     for e in range(len(beside)):
         a, b = beside[e]
-        for step in range(len(tolerance) + 1):
+        for step in range(tolerance.shape[1] + 1):
             place = places[e] if step == 0 else step - 1
             if winner(a, place, offsets, vertices, entries, tolerance) != winner(
                     b, place, offsets, vertices, entries, tolerance):

@@ -18,7 +18,7 @@ from .lowering import lower
 from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
-from .rounding import CONFIDENCE, Bound, difference_tolerance, input_bound
+from .rounding import CONFIDENCE, Bound, input_bound
 from .slices import Slice
 from .threads import apart
 
@@ -131,11 +131,13 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
             break
         first_round.setdefault(stage.cut.node, number)
         if stage.cut.kind == "settle":
-            winners, entries = stage.cut.sources
+            _, entries = stage.cut.sources
             first = first_round[stage.cut.node]
-            tolerance = difference_tolerance(bounds[winners], bounds[entries])
+            tolerance = bounds[entries].tolerance()
             zero_tolerances.append(tolerance)
-            planar, kept = settled(planar, first, number - first, live[entries], tolerance, len(plane.domain))
+            k, n = network.shapes[entries]
+            planar, kept = settled(
+                planar, first, number - first, live[entries], tolerance.reshape(k, n), len(plane.domain))
             live, new = {name: rows[kept] for name, rows in live.items()}, None
             continue
         source = stage.cut.sources[0]
@@ -149,6 +151,9 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         work.n_irregular += split.n_irregular
         bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name]))
                   for name, bound in bounds.items()}
+        if stage.cut.operation == "larger_of_pairs":
+            compared = stage.cut.sources[1]
+            bounds[compared] = bounds[compared].without_losers(live[compared])
         tick()
     planar = _by_layers(planar, network)
     values = live[network.output_name]

@@ -32,8 +32,8 @@ def settled(
         number of places.
     entries : (V, k n) float64
         What was compared at the vertices, entry by entry.
-    tolerance : (n,) float64
-        Magnitude of the rounding error of a difference between a winner and one of its entries.
+    tolerance : (k, n) float64
+        Magnitude of the rounding error of the entries.
     n_corners : int
         See `dissolved`.
 
@@ -43,7 +43,7 @@ def settled(
     (V',) int64
         Old ids of its vertices.
     """
-    n = len(tolerance)
+    n = tolerance.shape[1]
     beside = cells_beside_edges(planar)
     winners = _in_runs(planar, lambda start, stop: _dissolving_kernels.winner_hashes(
         start, stop, first_cut, planar.cell_offsets, planar.cell_vertices, entries, tolerance))

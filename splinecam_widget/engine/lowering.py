@@ -356,13 +356,14 @@ def _refusal(node: fx.Node, operation: str, rule: Affine | Kink | None, constant
             return "it is not affine in this argument: " + ", ".join(k for k in varied if k not in rule.varying)
         if len(varied) > 1 and not rule.joint:
             return "it multiplies two tensors that both depend on the input"
-        if rule.coefficients in ("sum", "weights") and any(
-                isinstance(v, Reference) and v.name not in varying for v in arguments.values()):
+        if any(isinstance(arguments.get(k), Reference) and arguments[k].name not in varying for k in VALUES):
             return "it computes with the size of the batch"
         reason = rule.refusal(_from_the_front(node, arguments))
         if reason:
             return reason
     if isinstance(rule, Kink):
+        if any(isinstance(v, Reference) and v.name not in varying for v in arguments.values()):
+            return "it computes with the size of the batch"
         varied = [k for k, v in arguments.items() if _is_varying(v, varying) and k != rule.varying]
         reason = "it is not affine in this argument: " + ", ".join(varied) if varied else rule.refusal(arguments)
         if reason:
@@ -381,7 +382,12 @@ def _from_the_front(node: fx.Node, arguments: dict[str, Any]) -> dict[str, Any]:
         return value % n_axes if isinstance(value, int) and n_axes else value
 
     axes = ("dim", "dims", "dim1", "dim2", "dimension")
-    return {name: counted(value) if name in axes else value for name, value in arguments.items()}
+    found = {name: counted(value) if name in axes else value for name, value in arguments.items()}
+    return {**found, "n_axes": n_axes}
+
+
+VALUES = ("self", "other", "input", "value", "fill_value", "src", "alpha", "weight", "bias", "mat1", "mat2", "vec", "condition")
+"""Arguments that hold numbers to compute with, not shapes or axes."""
 
 
 def _batch_refusal(node: fx.Node, batch: Any, is_first_only: bool) -> str:

@@ -123,11 +123,13 @@ class Step:
     def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
         """Of a layer's kink: the pieces (B, m) that its units are on, from the results of all steps.
 
-        What differs by no more than `tolerance` (m,) is equal: of equal entries the first wins.
+        `tolerance` holds the rounding errors of what decides: of entries that may be the largest, the first wins.
         """
         if self.kind == "settle":
-            winners, entries = (results[name] for name in self.sources)
-            return (entries >= winners - tolerance).to(torch.int8).argmax(1)
+            entries = results[self.sources[1]]
+            errors = tolerance.reshape(entries.shape[1:])
+            certain = (entries - errors).amax(1, keepdim=True)
+            return (entries + errors >= certain).to(torch.int8).argmax(1)
         return results[self.sources[0]].flatten(1) > tolerance
 
     def result(self, results: Mapping[str, Any]) -> Any:

@@ -6,6 +6,8 @@ of these by `selections`. Nothing here walks a graph.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,9 @@ import torch
 
 Arguments = Mapping[str, Any]
 """An operation's arguments by the names of its schema, defaults filled in."""
+
+
+Terms = Callable[[Arguments, int, int], int]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Affine:
     added : tuple of str
         Constant arguments that are added to the linear part; so are constants in place of varying arguments.
     terms : callable
-        Arguments -> how many terms one output entry sums.
+        Arguments, entries of the input, entries of the output -> how many terms one output entry sums at most.
     refusal : callable
         Arguments -> why this use is not affine, or "".
     """
@@ -44,7 +49,7 @@ class Affine:
     coefficients: str = "selection"
     squared: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     added: tuple[str, ...] = ()
-    terms: Callable[[Arguments], int] = lambda _: 1
+    terms: Terms = lambda *_: 1
     refusal: Callable[[Arguments], str] = lambda _: ""
 
 
@@ -86,8 +91,8 @@ def _square(value: Any) -> Any:
     return value * value if isinstance(value, (torch.Tensor, float, int)) else value
 
 
-def _fan_in(weight: str, axis_of_outputs: int) -> Callable[[Arguments], int]:
-    def terms(arguments: Arguments) -> int:
+def _fan_in(weight: str, axis_of_outputs: int) -> Terms:
+    def terms(arguments: Arguments, *_: int) -> int:
         tensor = arguments[weight]
         return max(1, int(tensor.numel()) // max(1, int(tensor.shape[axis_of_outputs])))
 
@@ -121,11 +126,22 @@ def _moves_the_batch(arguments: Arguments) -> str:
     """Axes are counted from the front by then; see `lowering`."""
     given = [arguments[name] for name in ("dim", "dims", "dim1", "dim2", "dimension") if name in arguments]
     axes = [axis for value in given for axis in (value if isinstance(value, (list, tuple)) else [value])]
-    return "it mixes the inputs of a batch (the first axis must stay the batch axis)" if not axes or 0 in axes else ""
+    return _MIXES if not axes or 0 in axes else ""
+
+
+_MIXES = "it mixes the inputs of a batch (the first axis must stay the batch axis)"
+
+
+def _writes_rows(arguments: Arguments) -> str:
+    start, end, step = arguments["start"], arguments["end"], arguments["step"]
+    is_whole = start in (None, 0) and step == 1 and (end is None or end == sys.maxsize)
+    return "" if is_whole else _moves_the_batch(arguments)
 
 
 def _pads_oddly(arguments: Arguments) -> str:
-    mode = arguments.get("mode")
+    mode, pad = arguments.get("mode"), list(arguments["pad"])
+    if len(pad) > 2 * (arguments["n_axes"] - 1) and any(pad[2 * (arguments["n_axes"] - 1):]):
+        return _MIXES
     return "" if mode in (None, "constant", "reflect", "replicate", "circular") else f"its mode {mode} is not known"
 
 
@@ -141,14 +157,14 @@ def _not_float(arguments: Arguments) -> str:
 _WINDOW = ("kernel_size",)
 
 
-def _window(arguments: Arguments) -> int:
+def _window(arguments: Arguments, *_: int) -> int:
     size = 1
     for k in arguments["kernel_size"]:
         size *= int(k)
     return size
 
 
-def _matrix_terms(arguments: Arguments) -> int:
+def _matrix_terms(arguments: Arguments, *_: int) -> int:
     for name in ("self", "mat1", "mat2", "other"):
         value = arguments.get(name)
         if isinstance(value, torch.Tensor) and value.ndim:
@@ -161,8 +177,17 @@ def _several_vary(arguments: Arguments) -> str:
     return "it multiplies two tensors that both depend on the input" if len(varying) > 1 else ""
 
 
-def _any_size(_: Arguments) -> int:
-    return 4096  # entries summed are not known from the arguments alone; a bound for the error's growth, not a limit
+def _all(_: Arguments, n_in: int, __: int) -> int:
+    return n_in
+
+
+def _share(_: Arguments, n_in: int, n_out: int) -> int:
+    return -(-n_in // max(1, n_out))
+
+
+def _adaptive(_: Arguments, n_in: int, n_out: int) -> int:
+    """An adaptive window may reach one place farther at either end of an axis."""
+    return min(n_in, 27 * _share(_, n_in, n_out))
 
 
 _SELECTION = Affine(("self",))
@@ -171,7 +196,7 @@ _CONVOLUTION = Affine(("input",), coefficients="weights", squared=_square_of("we
 _AVERAGE = Affine(("self",), coefficients="average", terms=_window)
 # Constants as large as the batch: the part of an affine operation that is added, with nothing multiplied.
 _FILLED = Affine(("self",), coefficients="none", refusal=_not_float)
-_SUM = Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_not_float)
+_SUM = Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_share, refusal=_not_float)
 
 AFFINE: dict[str, Affine] = {
     **dict.fromkeys(
@@ -189,7 +214,7 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
                      "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"), Affine(("input", "self"))),
     **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
-                    Affine(("input", "self"), coefficients="average", terms=lambda _: 8)),
+                    Affine(("input", "self"), coefficients="average", terms=lambda *_: 8)),
     "getitem": _SELECTION,
     **dict.fromkeys(("_to_copy", "to", "type_as"), Affine(("self",), refusal=_not_float)),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
@@ -201,18 +226,20 @@ AFFINE: dict[str, Affine] = {
     "where": Affine(("self", "other"), joint=True),
     "masked_fill": Affine(("self",), squared=_square_of("value"), added=("value",)),
     "fill": Affine(("self",), coefficients="none"),
-    **dict.fromkeys(("slice_scatter", "select_scatter", "copy"), Affine(("self", "src"), joint=True)),
+    "slice_scatter": Affine(("self", "src"), joint=True, refusal=_writes_rows),
+    "select_scatter": Affine(("self", "src"), joint=True, refusal=_moves_the_batch),
+    "copy": Affine(("self", "src"), joint=True),
     **dict.fromkeys(("ones_like", "zeros_like", "full_like"), _FILLED),
     **dict.fromkeys(("ones", "zeros", "full", "new_ones", "new_zeros", "new_full"), _FILLED),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _CONVOLUTION),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
                     Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
                            terms=_fan_in("weight", 1))),
-    "einsum": Affine(("tensors",), coefficients="weights", squared=_square_of("tensors"), terms=_any_size,
+    "einsum": Affine(("tensors",), coefficients="weights", squared=_square_of("tensors"), terms=_all,
                      refusal=_several_vary),
-    "mv": Affine(("self",), coefficients="weights", squared=_square_of("vec"), terms=_any_size),
-    "cumsum": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size, refusal=_moves_the_batch),
-    "col2im": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_any_size),
+    "mv": Affine(("self",), coefficients="weights", squared=_square_of("vec"), terms=_all),
+    "cumsum": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_all, refusal=_moves_the_batch),
+    "col2im": Affine(("self",), coefficients="weights", squared=lambda a: a, terms=_all),
     "linear": Affine(("input",), coefficients="weights", squared=_square_of("weight", "bias"), added=("bias",),
                      terms=_fan_in("weight", 0)),
     "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),
@@ -222,11 +249,11 @@ AFFINE: dict[str, Affine] = {
     "matmul": Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"), terms=_matrix_terms),
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"),
                     Affine(("input",), coefficients="weights", squared=_batch_norm_squared,
-                           added=("bias", "running_mean"), terms=lambda _: 4, refusal=_no_statistics)),
+                           added=("bias", "running_mean"), terms=lambda *_: 4, refusal=_no_statistics)),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _AVERAGE),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "_adaptive_avg_pool2d"),
-                    Affine(("self",), coefficients="average", terms=_any_size)),
-    "mean": Affine(("self",), coefficients="average", terms=_any_size, refusal=_not_float),
+                    Affine(("self",), coefficients="average", terms=_adaptive)),
+    "mean": Affine(("self",), coefficients="average", terms=_share, refusal=_not_float),
     "sum": _SUM,
     **dict.fromkeys(("add", "sub", "rsub"), Affine(("self", "other"), joint=True, coefficients="sum")),
     **dict.fromkeys(("mul", "multiply"),
@@ -237,7 +264,7 @@ AFFINE: dict[str, Affine] = {
     # Of `selections`, with arguments by number.
     "shifted": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": -a["1"] ** 2}, added=("1",)),
     "entries": Affine(("0",)),
-    "differences": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": 1.0}, terms=lambda _: 2),
+    "differences": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": 1.0}, terms=lambda *_: 2),
     "beside": Affine(("0", "1"), joint=True),
     "shaped": Affine(("0",)),
     "negated": Affine(("0",), coefficients="weights", squared=lambda a: a),
@@ -254,11 +281,26 @@ def _largest(*values: Any) -> float:
 
 
 def _limits(*names: str) -> Callable[[Arguments], tuple[Any, ...]]:
-    return lambda a: tuple(a[name] for name in names if a.get(name) is not None)
+    """Limits that are there, without infinite and repeated ones."""
+    def limits(arguments: Arguments) -> tuple[Any, ...]:
+        given = [arguments[name] for name in names if arguments.get(name) is not None]
+        numbers = {float(v): None for v in given if not isinstance(v, torch.Tensor) and math.isfinite(v)}
+        return *numbers, *(v for v in given if isinstance(v, torch.Tensor))
+
+    return limits
 
 
 def _clamped(*names: str) -> Kink:
-    return Kink(knots=_limits(*names), at_zero=lambda a: _largest(*_limits(*names)(a)), refusal=_crossed)
+    return Kink(knots=_limits(*names), at_zero=lambda a: _clamped_zero(a, names), refusal=_crossed)
+
+
+def _clamped_zero(arguments: Arguments, names: tuple[str, ...]) -> float:
+    low, high = (next((arguments[n] for n in names if side in n and arguments.get(n) is not None), None)
+                 for side in ("min", "max"))
+    if low is None and high is None:
+        return 0.0
+    return _largest(torch.zeros(1, dtype=torch.float64).clamp(
+        None if low is None else torch.as_tensor(low), None if high is None else torch.as_tensor(high)))
 
 
 def _crossed(arguments: Arguments) -> str:
@@ -296,7 +338,7 @@ KINKS: dict[str, Kink] = {
     "clip": _clamped("min", "max"),
     "clamp_min": _clamped("min"),
     "clamp_max": _clamped("max"),
-    "softshrink": Kink(knots=lambda a: (-float(a["lambd"]), float(a["lambd"])), refusal=_negative),
+    "softshrink": Kink(knots=lambda a: tuple({-float(a["lambd"]): None, float(a["lambd"]): None}), refusal=_negative),
     "threshold": Kink(knots=lambda a: (float(a["threshold"]),), at_zero=lambda a: _largest(a["value"]), refusal=_jumps),
     "larger_of_pairs": Kink(varying="1"),
 }

@@ -51,7 +51,7 @@ class Partition:
     n_close : int
         Crossings of edges that float64 could not tell apart; they share a vertex.
     zero_tolerances : tuple of (m,) float64
-        Of every layer of kinks: magnitudes below which a pre-activation, or a difference from the largest, counts as zero.
+        Of every layer of kinks: rounding errors of what decides, so that a pre-activation below its own counts as zero.
     """
 
     network: Network

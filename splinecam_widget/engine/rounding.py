@@ -19,6 +19,7 @@ Higham, Mary: A new approach to probabilistic rounding error analysis. SIAM J. S
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,17 @@ class Bound:
         """Magnitude (n,) below which an entry's sign is not known."""
         tolerance: Float64 = CONFIDENCE * np.sqrt(self.variance.reshape(-1).numpy())
         return tolerance
+
+    def without_losers(self, values: Float64) -> Bound:
+        """Of pairs of neighbours (k, n) with `values` (V, k n): an entry that is nowhere the larger leaves no error in it."""
+        k, n = self.rows.shape[1:]
+        even = k // 2 * 2
+        low, high = (torch.from_numpy(extreme.reshape(k, n)[:even].reshape(-1, 2, n))
+                     for extreme in (values.min(axis=0), values.max(axis=0)))
+        loses = (high < low.flip(1)).flatten(0, 1)
+        rows = self.rows.clone()
+        rows[:, :even][:, loses] = 0.0
+        return Bound(rows)
 
     def interpolated(self, peak: Float64) -> Bound:
         """The bound after interpolation to new vertices, with the magnitude `peak` (n,) as measured."""
@@ -110,7 +122,8 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     square, variance = found  # fresh memory, so written in place
     if constant is not None:
         square += constant
-    terms = float(rule.terms(step.arguments) + 1)
+    n_in = max([1, *(math.prod(shape) for shape in step.input_shapes)])
+    terms = float(rule.terms(step.arguments, n_in, math.prod(step.shape)) + 1)
     divisor = step.arguments.get("divisor_override")
     if divisor is not None:  # an average whose weights may sum to more than 1
         found *= max(1.0, (terms / abs(divisor)) ** 2)
@@ -121,23 +134,15 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
 
 
 def _kink_bound(step: Step, rule: Kink, bounds: Bounds) -> Bound:
-    source = step.arguments[rule.varying]
-    rows = bounds[source.name].rows
+    rows = bounds[step.arguments[rule.varying].name].rows
     if step.operation == "larger_of_pairs":  # as large, and as wrong, as either
         return Bound(larger_of_pairs(None, rows))
-    slope, at_zero = rule.slope(step.arguments), rule.at_zero(step.arguments)
     if step.operation == "relu":
         return Bound(rows)
+    rows = rows.expand(2, *step.shape)  # limits may be given for more entries than it has
+    slope, at_zero = rule.slope(step.arguments), rule.at_zero(step.arguments)
     square = (at_zero + slope * rows[:1].sqrt()) ** 2
     return Bound(torch.cat([square, slope * slope * rows[1:] + (4 * UNIT_ROUNDOFF) ** 2 * square]))
-
-
-def difference_tolerance(winners: Bound, entries: Bound) -> Float64:
-    """Magnitude (n,) of the rounding error of a difference between a winner (1, n) and one of its entries (k, n)."""
-    deviation = winners.variance[0].sqrt() + entries.variance.amax(0).sqrt()
-    magnitude = winners.square[0].sqrt() + entries.square.amax(0).sqrt()
-    tolerance: Float64 = CONFIDENCE * (deviation + UNIT_ROUNDOFF * magnitude).numpy()
-    return tolerance
 
 
 _PARTS: WeakKeyDictionary[Step, tuple[dict[str, Any], torch.Tensor | None]] = WeakKeyDictionary()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -121,6 +122,8 @@ def with_knots(step: Step) -> list[Step]:
     rule = step.rule
     assert isinstance(rule, Kink)
     knots = rule.knots(step.arguments)
+    if not knots:  # limits that nothing reaches
+        return [replace(step, kind="affine")]
     if all(not isinstance(k, torch.Tensor) and k == 0 for k in knots) and len(knots) == 1:
         return [step]
     z = step.arguments[rule.varying]
