@@ -345,8 +345,9 @@ def test_two_views_of_one_widget(opened: Open) -> None:
     assert is_near(second.centre("Anchor C in the slice"), (x - a["x"] + b["x"], y - a["y"] + b["y"]))
     first.page.evaluate("second()")
     assert first.page.locator(".splinecam-widget").count() == 1
+    before = first.status().sequence
     first.drag("Anchor C in the slice", first.place(SLICE, 0.6, 0.3))
-    first.wait_exact(after=first.status().sequence, seconds=EXACT_SECONDS)
+    first.wait_exact(after=before, seconds=EXACT_SECONDS)
 
 
 def test_cleanup_leaves_nothing(opened: Open) -> None:
