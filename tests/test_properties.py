@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -300,6 +301,7 @@ def choosing_nets(draw: st.DrawFn) -> tuple[nn.Sequential, Slice]:
     return net, plane
 
 
+@pytest.mark.slow
 @cases(40)
 @given(choosing_nets(), st.integers(0, 2**32 - 1))
 def test_cells_of_maxima_are_the_sets_of_points_with_one_pattern(given_net: tuple[nn.Sequential, Slice], seed: int) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import pytest
 import torch
 
 from splinecam_widget.engine import warmup
@@ -51,6 +52,7 @@ assert not failures, failures
 """
 
 
+@pytest.mark.slow
 def test_a_trace_in_another_thread_does_not_reach_the_compiler() -> None:
     done = subprocess.run([sys.executable, "-c", TRACE_MEANWHILE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
