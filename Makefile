@@ -34,7 +34,7 @@ demo: $(VENV)/.made-demo $(BUNDLE)
 
 check: setup lint types test-js
 	@echo "== fast Python tests"
-	@$(RUN) -m pytest -q -m "not slow and not browser"
+	@$(RUN) -m pytest -q -n auto --maxprocesses 4 -m "not slow and not browser"
 
 test: setup chromium lint types test-js test-numpy2 test-python
 
@@ -59,7 +59,7 @@ test-js: setup
 test-numpy2: wheel
 	@echo "== the wheel with numpy 2, without graph-tool, without Node.js"
 	@PATH="$(CURDIR)/$(NUMPY2)/bin" $(CURDIR)/$(RUN) scripts/environment.py $(NUMPY2) --extras test --wheel dist/*.whl
-	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" SPLINECAM_INSTALLED=1 pytest -q --ignore=ui -m "not slow and not browser"
+	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" SPLINECAM_INSTALLED=1 pytest -q -n auto --maxprocesses 4 --ignore=ui -m "not slow and not browser"
 
 test-python: setup chromium
 	@echo "== all Python tests, with notebooks and a browser"
