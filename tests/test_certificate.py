@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from splinecam_widget import Partition, Slice, compute_partition
+from splinecam_widget.engine.certificate import certificate_of
+from splinecam_widget.engine.errors import Cancelled
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.slices import rectangle
 
@@ -74,6 +76,62 @@ def test_without_the_model_the_network_is_compared_with(partition: Partition) ->
     certificate = pickle.loads(pickle.dumps(partition)).certificate(full=True)
     assert certificate.is_sound, str(certificate)
     assert certificate.compared_with == "the network as it was read"
+
+
+def test_figures_are_what_is_printed(partition: Partition) -> None:
+    certificate = partition.certificate()
+    lines = str(certificate).splitlines()
+    assert lines[0] == "certificate: sound"
+    assert [tuple(part.strip() for part in line.split("  ") if part.strip()) for line in lines[1:]] == list(certificate.figures)
+    assert dict(certificate.figures)["cells"] == f"{partition.n_cells:,}"
+    assert all("expected" not in text for _, text in certificate.figures)
+
+
+@pytest.mark.parametrize(("change", "name", "text"), [
+    ({"euler": 0}, "V − E + F", "0, expected 1"),
+    ({"n_flat": 1234}, "cells not convex", "1,234, expected 0"),
+    ({"residual": 0.5}, "against the model itself in float64", "5.0e-01, expected at most 1e-09"),
+    ({"residual": float("nan")}, "against the model itself in float64", "nan, expected at most 1e-09"),
+    ({"boundary_residual": float("nan")}, "ties on the boundary", "nan, expected at most 1e-09"),
+    ({"area_error": 1e-8}, "areas against the domain's", "1.0e-08, expected at most 1e-09"),
+])
+def test_a_figure_that_is_wrong_says_what_was_expected(
+    partition: Partition, change: dict[str, Any], name: str, text: str
+) -> None:
+    certificate = dataclasses.replace(partition.certificate(), **change)
+    assert not certificate.is_sound
+    assert [figure for figure in certificate.figures if "expected" in figure[1]] == [(name, text)]
+
+
+class TestStopping:
+    """With a tick the work comes in small pieces and can be stopped before each."""
+
+    def test_pieces_find_the_same(self) -> None:
+        found = compute_partition(net(2, 64, 64, 64, 3), PLANE)
+        ticks: list[None] = []
+        inner, whole = certificate_of(found, False, lambda: ticks.append(None)), certificate_of(found, False)
+        assert len(ticks) > 3
+        assert inner.is_sound
+        measured = {"residual", "boundary_residual"}  # sums of another batch size round differently
+        assert {k: v for k, v in vars(inner).items() if k not in measured} == {
+            k: v for k, v in vars(whole).items() if k not in measured}
+
+    def test_large_networks_come_cell_by_cell(self) -> None:
+        found = compute_partition(net(2, 4, 300_000, 1), PLANE.with_domain(rectangle(0, 1e-6, 0, 1e-6)))
+        ticks: list[None] = []
+        assert certificate_of(found, True, lambda: ticks.append(None)).is_sound
+        assert len(ticks) >= 3 * found.n_cells
+
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_a_tick_that_raises_stops_it(self, partition: Partition, n: int) -> None:
+        count = iter(range(1, 1000))
+
+        def tick() -> None:
+            if next(count) == n:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            certificate_of(partition, False, tick)
 
 
 class TestTampering:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ import numpy as np
 import torch
 
 from .arrays import Float64
-from .evaluation import evaluate, row_chunks
+from .evaluation import CHUNK_ENTRIES, evaluate, row_chunks
+from .network import Network
 from .planar import Int64
 from .rounding import UNIT_ROUNDOFF
 from .threads import on_all_cores
@@ -80,28 +83,47 @@ class Certificate:
     def is_sound(self) -> bool:
         """Whether every check came out as it must for an exact partition."""
         counts = self.n_flat == self.n_loose_edges == self.n_mixed == 0 and self.euler == 1
-        return counts and self.area_error <= AREA_LIMIT and max(self.residual, self.boundary_residual) <= RESIDUAL_LIMIT
+        outputs = self.residual <= RESIDUAL_LIMIT and self.boundary_residual <= RESIDUAL_LIMIT
+        return counts and outputs and self.area_error <= AREA_LIMIT
 
-    def __str__(self) -> str:
-        checked = "all" if self.is_full else f"{self.n_checked:,} sampled"
-        lines = (
-            ("cells", f"{self.n_cells:,}, maps and patterns of {checked}"),
-            ("areas against the domain", f"{self.area_error:.1e}"),
-            ("V - E + F", str(self.euler)),
-            ("cells not convex", f"{self.n_flat:,}"),
-            ("edges without their cells", f"{self.n_loose_edges:,}"),
-            ("cells with two patterns", f"{self.n_mixed:,}"),
-            (f"against {self.compared_with}", f"{self.residual:.1e}"),
-            ("ties on the boundary", f"{self.boundary_residual:.1e}"),
+    @property
+    def figures(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of every check, in words; one that came out as it must not says what was expected."""
+        return (
+            ("cells", f"{self.n_cells:,}"),
+            ("maps and patterns checked", "of all cells" if self.is_full else f"of {self.n_checked:,} cells, sampled"),
+            ("areas against the domain's", _error_text(self.area_error, AREA_LIMIT)),
+            ("V − E + F", str(self.euler) if self.euler == 1 else f"{self.euler}, expected 1"),
+            ("cells not convex", _count_text(self.n_flat)),
+            ("edges without their cells", _count_text(self.n_loose_edges)),
+            ("cells with two patterns", _count_text(self.n_mixed)),
+            (f"against {self.compared_with}", _error_text(self.residual, RESIDUAL_LIMIT)),
+            ("ties on the boundary", _error_text(self.boundary_residual, RESIDUAL_LIMIT)),
             ("crossings float64 cannot tell apart", f"{self.n_close:,}"),
         )
-        width = max(len(name) for name, _ in lines)
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.figures)
         verdict = "sound" if self.is_sound else "NOT sound"
-        return "\n".join([f"certificate: {verdict}", *(f"  {name:<{width}}  {text}" for name, text in lines)])
+        return "\n".join([f"certificate: {verdict}", *(f"  {name:<{width}}  {text}" for name, text in self.figures)])
 
 
-def certificate_of(partition: Partition, full: bool) -> Certificate:
-    """See `Partition.certificate`."""
+def _error_text(error: float, limit: float) -> str:
+    return f"{error:.1e}" if error <= limit else f"{error:.1e}, expected at most {limit:.0e}"
+
+
+def _count_text(n: int) -> str:
+    return "0" if n == 0 else f"{n:,}, expected 0"
+
+
+def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | None = None) -> Certificate:
+    """See `Partition.certificate`.
+
+    Parameters
+    ----------
+    tick : callable or None
+        Called before every small piece of work; may raise to stop. None: everything at once, on all cores.
+    """
     planar, plane = partition.planar, partition.plane
     n = partition.n_cells
     cells = np.arange(n) if full or n <= SAMPLED_CELLS else np.sort(
@@ -110,7 +132,7 @@ def certificate_of(partition: Partition, full: bool) -> Certificate:
     x, y = (domain - domain[0]).T
     area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
-    residual, compared_with = _residual(partition, cells)
+    residual, compared_with = _residual(partition, cells, tick)
     return Certificate(
         n_cells=n,
         n_checked=len(cells),
@@ -118,12 +140,24 @@ def certificate_of(partition: Partition, full: bool) -> Certificate:
         euler=len(planar.points) - len(planar.edges) + n,
         n_flat=_n_flat(partition),
         n_loose_edges=_n_loose_edges(partition),
-        n_mixed=_n_mixed(partition, cells),
+        n_mixed=sum(_n_mixed(partition, cells[run]) for run in _runs(partition.network, len(cells), tick)),
         residual=residual / scale,
-        boundary_residual=_boundary_residual(partition) / scale,
+        boundary_residual=_boundary_residual(partition, tick) / scale,
         n_close=partition.n_close,
         compared_with=compared_with,
     )
+
+
+def _runs(network: Network, n: int, tick: Callable[[], None] | None) -> Iterator[slice]:
+    """`n` points at once or, with a tick before each, in runs whose results fit into one chunk."""
+    if tick is None:
+        yield slice(0, n)
+        return
+    width = math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps)
+    size = max(1, CHUNK_ENTRIES // width)
+    for start in range(0, n, size):
+        tick()
+        yield slice(start, min(start + size, n))
 
 
 def _n_flat(partition: Partition) -> int:
@@ -168,29 +202,31 @@ def _n_mixed(partition: Partition, cells: Int64) -> int:
     return int(mixed.sum())
 
 
-def _residual(partition: Partition, cells: Int64) -> tuple[float, str]:
+def _residual(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> tuple[float, str]:
     # The maps were read off at the middles; they are tried at other points inside.
     corners = partition.vertices[partition.cell_vertices[partition.cell_offsets[cells]]]
     inner = partition.centroids[cells] + SHRINK * (corners - partition.centroids[cells])
-    A, b = partition.affine_maps(cells)
-    by_map = np.einsum("cki,ci->ck", A, inner) + b
     network = partition.network
+    by_map = np.empty((len(cells), partition.values.shape[1]))
+    for run in _runs(network, len(cells), tick):
+        A, b = partition.affine_maps(cells[run])
+        by_map[run] = np.einsum("cki,ci->ck", A, inner[run]) + b
     x = torch.from_numpy(partition.plane.to_input(inner))
     said = np.empty_like(by_map)
     try:
         if network.reference is None:
             raise TypeError
+        # In another order than the network was asked in, which shows if an output depends on the rest of its batch.
+        order = torch.from_numpy(np.random.default_rng(len(x)).permutation(len(x)))
         with torch.no_grad():
-            # In another order than the network was asked in, which shows if an output depends on the rest of its batch.
-            order = torch.from_numpy(np.random.default_rng(len(x)).permutation(len(x)))
-            for rows in row_chunks(network, len(x)):
+            for rows in row_chunks(network, len(x)) if tick is None else _runs(network, len(x), tick):
                 said[order[rows]] = network.reference(x[order[rows]]).reshape(len(x[rows]), -1).numpy()
     except (TypeError, RuntimeError):  # unpickled, or a function that only takes another dtype
-        return float(np.abs(by_map - _said_by_network(partition, inner)).max()), "the network as it was read"
+        return float(np.abs(by_map - _said_by_network(partition, inner, tick)).max()), "the network as it was read"
     return float(np.abs(network.headed(by_map) - said).max()), "the model itself in float64"
 
 
-def _said_by_network(partition: Partition, u: Float64) -> Float64:
+def _said_by_network(partition: Partition, u: Float64, tick: Callable[[], None] | None) -> Float64:
     """Outputs (n, K) of the network at slice coordinates (n, 2)."""
     x = torch.from_numpy(partition.plane.to_input(u))
 
@@ -199,15 +235,17 @@ def _said_by_network(partition: Partition, u: Float64) -> Float64:
             found: Float64 = evaluate(partition.network, x[rows]).numpy()
         return found
 
-    return np.concatenate(on_all_cores(read, row_chunks(partition.network, len(x))))
+    if tick is None:
+        return np.concatenate(on_all_cores(read, row_chunks(partition.network, len(x))))
+    return np.concatenate([read(rows) for rows in _runs(partition.network, len(x), tick)])
 
 
-def _boundary_residual(partition: Partition) -> float:
+def _boundary_residual(partition: Partition, tick: Callable[[], None] | None) -> float:
     boundary = partition.decision_boundary()
     if len(boundary.points) == 0:
         return 0.0
     ends = boundary.points
-    values = _said_by_network(partition, np.concatenate([ends[:, 0], ends.mean(axis=1), ends[:, 1]]))
+    values = _said_by_network(partition, np.concatenate([ends[:, 0], ends.mean(axis=1), ends[:, 1]]), tick)
     classes = np.tile(boundary.classes, (3, 1))
     if values.shape[1] == 1:
         return float(np.abs(values).max())
