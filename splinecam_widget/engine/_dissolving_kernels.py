@@ -39,6 +39,16 @@ def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
 
 
 @njit(cache=True, nogil=True)
+def piece_hashes(layer, numbers):
+    """A hash of the numbers (C, m) of the pieces that all units are on."""
+    hashes = np.zeros(len(numbers), np.uint64)
+    for cell in range(len(numbers)):
+        for unit in range(numbers.shape[1]):
+            hashes[cell] ^= unit_key(layer, numbers[cell, unit] * numbers.shape[1] + unit)
+    return hashes
+
+
+@njit(cache=True, nogil=True)
 def changed_places(beside, places, offsets, vertices, entries, tolerance):
     """Of each edge, the place at which the winners of its two cells differ: the one given, or else the first."""
     found = places.copy()

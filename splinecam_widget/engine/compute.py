@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,14 +11,17 @@ import numpy as np
 import torch
 
 from .arrays import Float64
+from .bending import bent
 from .dissolving import settled
+from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
 from .lowering import lower
-from .network import Network
+from .network import Network, Stage
 from .partition import Partition
-from .planar import PlanarComplex, split_complex
+from .planar import NewVertices, PlanarComplex, split_complex
 from .rounding import CONFIDENCE, Bound, input_bound
 from .slices import Slice
+from .switches import jumps
 from .threads import apart
 
 
@@ -45,7 +47,9 @@ class Work:
     n_irregular: int = 0
 
 
-def compute_partition(model: Any, plane: Slice) -> Partition:
+def compute_partition(
+    model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None
+) -> Partition:
     """The exact partition of a slice into the cells on which a CPWL network is affine.
 
     Parameters
@@ -53,6 +57,11 @@ def compute_partition(model: Any, plane: Slice) -> Partition:
     model : nn.Module or callable of torch operations
         Takes inputs of shape (batch, *input_shape). Computed as in eval mode, in float64, on a copy; never changed.
     plane : Slice
+    output : str, int or None
+        Which of several outputs, by key, attribute or place in what the model returns.
+    approximate : float or None
+        Smooth activations (GELU, tanh, sin, ...) are replaced by continuous piecewise-linear ones that differ by at most this
+        much from them; the partition is exact for the network with these. None: they are refused.
 
     Returns
     -------
@@ -89,7 +98,8 @@ def compute_partition(model: Any, plane: Slice) -> Partition:
     """
     if not isinstance(plane, Slice):
         raise TypeError(f"plane: expected a Slice, got {type(plane).__name__}")
-    network = model if isinstance(model, Network) else lower(model, plane.input_shape)
+    network = model if isinstance(model, Network) else lower(
+        model, plane.input_shape, output, approximate)
     if network.was_training and not isinstance(model, Network):
         warnings.warn("model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
     return partition_of(network, plane, Work(), lambda: None)
@@ -124,6 +134,8 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     first_round: dict[str, int] = {}
     zero_tolerances: list[Float64] = []
     for number, stage in enumerate(network.stages):
+        if any(step.kind == "choice" for step in stage.steps):
+            _check_continuity(stage, network, live, new, bounds, planar)
         live = advance(stage, network.shapes, live, new, tick)
         work.vertices_evaluated += planar.n_vertices
         bounds = advance_bounds(stage, bounds)
@@ -145,7 +157,10 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         is_round = stage.cut.node in network.tournaments
         if not is_round:
             zero_tolerances.append(tolerance)
-        split = split_complex(planar, live[source], tolerance, number, has_pattern=not is_round)
+        if stage.cut.kind == "curve":
+            split = bent(planar, live[source], tolerance, number, stage.cut)
+        else:
+            split = split_complex(planar, live[source], tolerance, number, has_pattern=not is_round)
         planar, new = split.after, split.new
         work.n_close += split.n_close
         work.n_irregular += split.n_irregular
@@ -169,13 +184,23 @@ def _peak(rows: Float64) -> Float64:
     return peak
 
 
+def _check_continuity(
+    stage: Stage, network: Network, live: dict[str, Float64], new: NewVertices | None, bounds: dict[str, Bound],
+    planar: PlanarComplex,
+) -> None:
+    rows = live if new is None else {name: np.concatenate([old, new.rows(old)]) for name, old in live.items()}
+    found = jumps(stage, network.shapes, rows, bounds, planar.edges)
+    if found:
+        raise UnsupportedModelError(f"model: expected a continuous network, but {found}")
+
+
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
     """Edges by layers of kinks and their units, which so far are those of the cuts."""
     inner = planar.edge_layer >= 0
     if not len(network.layer_of_cut) or not inner.any():
         return planar
     layers = np.array(network.layer_of_cut, np.int32)[planar.edge_layer]
-    n_units = np.array([math.prod(step.shape) for step in network.kinks])
+    n_units = np.array([step.n_units for step in network.kinks])
     units = (planar.edge_unit % n_units[layers]).astype(np.int32)
     return replace(planar, edge_layer=np.where(inner, layers, np.int32(-1)), edge_unit=np.where(inner, units, np.int32(-1)))
 

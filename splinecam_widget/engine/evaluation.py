@@ -22,11 +22,19 @@ PARALLEL_ENTRIES = 1 << 17
 """Below this many entries, handing chunks to other threads costs more than it brings."""
 
 
-def run_steps(steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int) -> dict[str, Any]:
-    """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape)."""
+def run_steps(
+    steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int, fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape).
+
+    Results in `fixed` are taken from there.
+    """
     env = dict(blocks)
     for step in steps:
-        env[step.name] = n_rows if step.operation == "sym_size" else step.result(env)
+        if fixed is not None and step.name in fixed:
+            env[step.name] = fixed[step.name]
+        else:
+            env[step.name] = n_rows if step.operation == "sym_size" else step.result(env)
     return env
 
 
@@ -100,6 +108,10 @@ def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
 
 def row_chunks(network: Network, n: int) -> list[slice]:
     """Runs of `n` inputs that keep all results of the network together within `8 CHUNK_ENTRIES` entries."""
-    width = math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps)
+    return row_chunks_of_width(math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps), n)
+
+
+def row_chunks_of_width(width: int, n: int) -> list[slice]:
+    """The same for rows of `width` entries."""
     size = max(16, 8 * CHUNK_ENTRIES // width)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.special import expit, log_softmax, softmax
 
 from .operations import AFFINE, KINKS, Affine, Kink
+from .pieces import bends, pieces
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Step:
         The operation on float64 tensors, by schema arguments.
     arguments : dict
         By schema name; a `Reference` where an earlier result or the batch size goes in.
-    kind : {"affine", "kink", "settle", "size"}
+    kind : {"affine", "kink", "curve", "settle", "switch", "condition", "choice", "size"}
+        Those that bend, the end of a tournament, and see `curves` and `switches`.
     rule : Affine or Kink or None
     sources : tuple of str
         Results of earlier steps that it depends on through the input. A kink bends where entries of the first are zero. What
@@ -87,6 +90,8 @@ class Step:
         Name of the user's operation that it is a part of, "" if it is one itself.
     part_of : str
         The torch operation of that node.
+    deviation : float
+        How far at most it is from the smooth activation in whose place it stands.
     """
 
     name: str
@@ -101,6 +106,7 @@ class Step:
     input_shapes: tuple[tuple[int, ...], ...] = ()
     node: str = ""
     part_of: str = ""
+    deviation: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the rule, which the tables of operations have by name."""
@@ -113,7 +119,17 @@ class Step:
     @property
     def is_cut(self) -> bool:
         """Whether the partition changes before this step."""
-        return self.kind in ("kink", "settle")
+        return self.kind in ("kink", "curve", "settle", "switch")
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether its result only depends on the sides of lines, so that it has no value on the lines themselves."""
+        return self.kind in ("switch", "condition")
+
+    @property
+    def n_units(self) -> int:
+        """Units of a kink: entries of its result, or groups that are sorted."""
+        return math.prod(self.shape[1:] if self.operation == "exchanged" else self.shape)
 
     @cached_property
     def open_arguments(self) -> tuple[str, ...]:
@@ -130,6 +146,9 @@ class Step:
             errors = tolerance.reshape(entries.shape[1:])
             certain = (entries - errors).amax(1, keepdim=True)
             return (entries + errors >= certain).to(torch.int8).argmax(1)
+        if self.kind == "curve":
+            knots, values, period = (self.arguments[k] for k in "123")
+            return pieces(results[self.sources[0]].flatten(1) - tolerance, bends(knots, values, period), period)
         return results[self.sources[0]].flatten(1) > tolerance
 
     def result(self, results: Mapping[str, Any]) -> Any:
@@ -195,10 +214,27 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"reference": None}
 
+    @cached_property
+    def layers(self) -> tuple[tuple[Step, ...], ...]:
+        """The layers of kinks in execution order, each with the cuts that make its pattern.
+
+        Of a tournament that is the one that settles it, of a sort all its rounds, else the only one.
+        """
+        cuts: dict[str, list[Step]] = {}
+        for step in self.steps:
+            if step.is_cut:
+                cuts.setdefault(step.node or step.name, []).append(step)
+        return tuple(tuple(group[-1:] if group[-1].kind == "settle" else group) for group in cuts.values())
+
     @property
     def kinks(self) -> tuple[Step, ...]:
-        """One step for every layer of kinks, in execution order: of a tournament the one that settles it."""
-        return tuple({step.node or step.name: step for step in self.steps if step.is_cut}.values())
+        """The last cut of every layer of kinks."""
+        return tuple(layer[-1] for layer in self.layers)
+
+    @property
+    def approximations(self) -> tuple[Step, ...]:
+        """The steps that stand for smooth activations; the network is not exact where there are any."""
+        return tuple(step for step in self.steps if step.deviation)
 
     def with_head(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
@@ -207,6 +243,8 @@ class Network:
     def headed(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (n, K), with every head that was set aside."""
         name = self.head.strip("_").removeprefix("special_")
+        if name == "argmax":
+            return np.argmax(outputs, axis=1)[:, None].astype(np.float64)
         if name == "softmax":
             return softmax(outputs, axis=1)
         return log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
@@ -242,6 +280,7 @@ class Network:
             else:
                 groups[-1].append(step)
         cuts.append(None)
+        groups = [[*self._conditions_for(group), *group] for group in groups]
         needed_after: set[str] = {self.output_name}
         kept: list[tuple[str, ...]] = []
         for group in reversed(groups):
@@ -251,6 +290,20 @@ class Network:
             needed_after = {name for name in needed_after | used if name not in made}
         kept.reverse()
         return tuple(Stage((*sizes, *group), names, cut) for group, names, cut in zip(groups, kept, cuts))
+
+
+    def _conditions_for(self, group: list[Step]) -> list[Step]:
+        """Conditions that steps use and that others made: they have no value on lines, so none can be kept for new vertices."""
+        conditions = {step.name: step for step in self.steps if step.is_condition}
+        made = {step.name for step in group}
+        needed: dict[str, Step] = {}
+        waiting = [name for step in group for name in step.sources]
+        while waiting:
+            name = waiting.pop()
+            if name in conditions and name not in made and name not in needed:
+                needed[name] = conditions[name]
+                waiting.extend(conditions[name].sources)
+        return [step for name, step in conditions.items() if name in needed]
 
 
 def _has_reference(value: Any) -> bool:

@@ -244,9 +244,9 @@ AFFINE: dict[str, Affine] = {
                      terms=_fan_in("weight", 0)),
     "addmm": Affine(("self", "mat1", "mat2"), coefficients="weights", squared=_square_of("self", "mat1", "mat2"),
                     added=("self",), terms=_matrix_terms),
-    **dict.fromkeys(("mm", "bmm"), Affine(("self", "mat2"), coefficients="weights", squared=_square_of("self", "mat2"),
-                                          terms=_matrix_terms)),
-    "matmul": Affine(("self", "other"), coefficients="weights", squared=_square_of("self", "other"), terms=_matrix_terms),
+    "mm": Affine(("self", "mat2"), coefficients="weights", squared=_square_of("self", "mat2"), terms=_matrix_terms),
+    **dict.fromkeys(("matmul", "bmm"), Affine(("self", "other"), coefficients="weights",
+                                              squared=_square_of("self", "other"), terms=_matrix_terms)),
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"),
                     Affine(("input",), coefficients="weights", squared=_batch_norm_squared,
                            added=("bias", "running_mean"), terms=lambda *_: 4, refusal=_no_statistics)),
@@ -265,6 +265,7 @@ AFFINE: dict[str, Affine] = {
     "shifted": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": -a["1"] ** 2}, added=("1",)),
     "entries": Affine(("0",)),
     "differences": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": 1.0}, terms=lambda *_: 2),
+    "gaps": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "3": 1.0}, terms=lambda *_: 2),
     "beside": Affine(("0", "1"), joint=True),
     "shaped": Affine(("0",)),
     "negated": Affine(("0",), coefficients="weights", squared=lambda a: a),
@@ -325,6 +326,18 @@ def _random_slopes(arguments: Arguments) -> str:
     return "it is random in training mode" if arguments["training"] else ""
 
 
+def _steepest(arguments: Arguments) -> float:
+    knots, values, period = arguments["1"], arguments["2"], arguments["3"]
+    if period is not None:
+        knots, values = torch.cat([knots, knots[:1] + period]), torch.cat([values, values[:1]])
+    return _largest(values.diff() / knots.diff())
+
+
+def _size_at_zero(arguments: Arguments) -> float:
+    """A bound of a curve at zero: the largest at its knots, and its steepest way from there."""
+    return _largest(arguments["2"]) + _steepest(arguments) * float(arguments["1"].abs().min())
+
+
 KINKS: dict[str, Kink] = {
     "relu": Kink(),
     "leaky_relu": Kink(slope=lambda a: _largest(1.0, a["negative_slope"])),
@@ -340,7 +353,11 @@ KINKS: dict[str, Kink] = {
     "clamp_max": _clamped("max"),
     "softshrink": Kink(knots=lambda a: tuple({-float(a["lambd"]): None, float(a["lambd"]): None}), refusal=_negative),
     "threshold": Kink(knots=lambda a: (float(a["threshold"]),), at_zero=lambda a: _largest(a["value"]), refusal=_jumps),
+    # Of `selections`, `curves` and `switches`, with arguments by number.
     "larger_of_pairs": Kink(varying="1"),
+    "exchanged": Kink(varying="1"),
+    "piecewise_linear": Kink(varying="0", slope=_steepest, at_zero=_size_at_zero),
+    **dict.fromkeys(("is_above", "is_below", "sign_of", "step_of"), Kink(varying="0")),
 }
 """Elementwise CPWL activations by name, and the larger of neighbours (see `selections`)."""
 
@@ -360,13 +377,25 @@ REPLACEMENTS: dict[str, str] = {
 }
 """What to use instead of an operation that is refused."""
 
+_RECURRENT = "it is recurrent: its gates multiply tensors that depend on the input"
+_ATTENTION = "its inner softmax weighs by what depends on the input"
+
+WHOLE_MODULES: dict[str, tuple[str, str]] = {
+    "MultiheadAttention": (_ATTENTION, "fixed mixing weights"),
+    **dict.fromkeys(("GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"), (_RECURRENT, "convolutions over time")),
+}
+"""torch modules that are refused as a whole, with why, and what to use instead."""
+
 REASONS: dict[str, str] = {
+    "scaled_dot_product_attention": _ATTENTION,
+    **dict.fromkeys(("gru", "lstm", "rnn_tanh", "rnn_relu", "gru_cell", "lstm_cell"), _RECURRENT),
     **dict.fromkeys(("gelu", "silu", "mish", "elu", "selu", "celu", "softplus", "tanh", "sigmoid", "softmax", "sin", "cos",
-                     "exp", "pow", "log_softmax", "log", "sqrt", "rsqrt", "erf"), "it is smooth, not piecewise linear"),
+                     "exp", "pow", "log_softmax", "log", "sqrt", "rsqrt", "erf", "log_sigmoid"),
+                    "it is smooth, not piecewise linear"),
     **dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "rms_norm"),
                     "it divides by statistics of the data"),
     "hardswish": "it is quadratic between its knots",
-    **dict.fromkeys(("hardshrink", "sign", "round", "floor", "ceil", "trunc", "argmax"), "it is not continuous"),
+    **dict.fromkeys(("hardshrink", "round", "floor", "ceil", "trunc", "argmax"), "it is not continuous"),
     **dict.fromkeys(("rand_like", "randn_like", "bernoulli", "multinomial"), "it is random"),
 }
 """Why an operation is refused, where more can be said than that it is not in the tables."""

@@ -51,7 +51,7 @@ class Partition:
     n_close : int
         Crossings of edges that float64 could not tell apart; they share a vertex.
     zero_tolerances : tuple of (m,) float64
-        Of every layer of kinks: rounding errors of what decides, so that a pre-activation below its own counts as zero.
+        Of every cut in `network.layers`: rounding errors of what decides; a pre-activation below its own counts as zero.
     """
 
     network: Network
@@ -232,7 +232,8 @@ class Partition:
         -------
         tuple of (n, m) bool or int64
             One array a layer, in execution order. True where the pre-activation is beyond a knot, knot by knot and unit by unit
-            (a ReLU has one knot, at zero); where the largest of several is taken, the number of the winning entry.
+            (a ReLU has one knot, at zero); of a sort, for every comparison; where the largest of several is taken, the
+            number of the winning entry; of a `PiecewiseLinear`, the number of the piece.
         """
         asked = np.asarray(where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
@@ -247,8 +248,9 @@ class Partition:
             x = torch.from_numpy(self.plane.to_input(points[rows]))
             with torch.no_grad():
                 env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
-            return [kink.pattern(env, torch.from_numpy(tolerance)).numpy()
-                    for kink, tolerance in zip(self.network.kinks, self.zero_tolerances)]
+            tolerances = iter(self.zero_tolerances)
+            return [np.concatenate([step.pattern(env, torch.from_numpy(next(tolerances))).numpy() for step in layer], axis=1)
+                    for layer in self.network.layers]
 
         # No points still have patterns of a width: one empty chunk.
         chunks = on_all_cores(read, row_chunks(self.network, len(points)) or [slice(0, 0)])

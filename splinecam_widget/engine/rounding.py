@@ -100,6 +100,8 @@ def sizes(step: Step, bounds: Bounds) -> tuple[int, int]:
 def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     """The bound of a step's result from those of its sources."""
     rule = step.rule
+    if step.kind in ("condition", "choice"):
+        return _choice_bound(step, bounds)
     if isinstance(rule, Kink):
         return _kink_bound(step, rule, bounds)
     assert isinstance(rule, Affine)
@@ -139,10 +141,49 @@ def _kink_bound(step: Step, rule: Kink, bounds: Bounds) -> Bound:
         return Bound(larger_of_pairs(None, rows))
     if step.operation == "relu":
         return Bound(rows)
+    if step.operation == "exchanged":
+        low, high = step.arguments["2"], step.arguments["3"]
+        rows = rows.clone()
+        rows[:, low] = rows[:, high] = torch.maximum(rows[:, low], rows[:, high])
+        return Bound(rows)
+    if step.kind == "switch":  # 0, 1 or -1, without error
+        return Bound(torch.stack([torch.ones(step.shape, dtype=torch.float64), torch.zeros(step.shape, dtype=torch.float64)]))
     rows = rows.expand(2, *step.shape)  # limits may be given for more entries than it has
     slope, at_zero = rule.slope(step.arguments), rule.at_zero(step.arguments)
     square = (at_zero + slope * rows[:1].sqrt()) ** 2
     return Bound(torch.cat([square, slope * slope * rows[1:] + (4 * UNIT_ROUNDOFF) ** 2 * square]))
+
+
+def _choice_bound(step: Step, bounds: Bounds) -> Bound:
+    """Of what is chosen between, the larger; of a product with a condition, that of independent factors."""
+    if step.operation in ("where", "masked_fill"):
+        values = [step.arguments[k] for k in ("self", "other", "value") if step.arguments.get(k) is not None]
+        low, high = (_operand_rows(v, step.shape, bounds) for v in values)
+        return Bound(torch.maximum(low, high))
+    if step.operation == "mul":
+        (square, variance), (factor, error) = (_operand_rows(step.arguments[k], step.shape, bounds) for k in ("self", "other"))
+        product = square * factor
+        return Bound(torch.stack([product, variance * factor + square * error + UNIT_ROUNDOFF**2 * product]))
+    if step.operation in ("add", "sub", "rsub"):
+        values = [_operand_rows(step.arguments[k], step.shape, bounds) for k in ("self", "other")]
+        rows = (values[0].sqrt() + abs(float(step.arguments.get("alpha") or 1)) * values[1].sqrt()) ** 2
+        return Bound(torch.stack([rows[0], rows[1] + UNIT_ROUNDOFF**2 * rows[0]]))
+    if step.operation in ("to", "_to_copy", "type_as", "clone", "neg"):
+        return Bound(_operand_rows(step.arguments["self"], step.shape, bounds))
+    ones = torch.ones(step.shape, dtype=torch.float64)
+    return Bound(torch.stack([ones, torch.zeros_like(ones)]))  # and, or, not: 0 or 1
+
+
+def _operand_rows(value: Any, shape: tuple[int, ...], bounds: Bounds) -> torch.Tensor:
+    """Rows (2, *shape) of an operand: of an earlier result, or of a constant."""
+    if isinstance(value, Reference):
+        rows: torch.Tensor = bounds[value.name].rows
+        rows = rows.reshape(2, *(1,) * (len(shape) - rows.ndim + 1), *rows.shape[1:])
+        return rows.expand(2, *shape)
+    square = torch.as_tensor(value, dtype=torch.float64) ** 2
+    if square.ndim > len(shape):
+        square = square[0]
+    return torch.stack([square.expand(shape), torch.zeros(shape, dtype=torch.float64)])
 
 
 _PARTS: WeakKeyDictionary[Step, tuple[dict[str, Any], torch.Tensor | None]] = WeakKeyDictionary()

@@ -43,6 +43,19 @@ def larger_of_pairs(_: Any, x: torch.Tensor) -> torch.Tensor:
     return chosen if even == x.shape[1] else torch.cat([chosen, x[:, even:]], 1)
 
 
+def gaps(x: torch.Tensor, low: Sequence[int], high: Sequence[int], sign: float = -1.0) -> torch.Tensor:
+    """Of entries of x (B, k, n) by their numbers, the first minus the second: (B, c, n)."""
+    return x[:, low] + sign * x[:, high]
+
+
+def exchanged(_: Any, x: torch.Tensor, low: Sequence[int], high: Sequence[int]) -> torch.Tensor:
+    """X (B, k, n) with the smaller of each two entries at the first place and the larger at the second."""
+    first, second = x[:, low], x[:, high]
+    found = x.clone()
+    found[:, low], found[:, high] = torch.minimum(first, second), torch.maximum(first, second)
+    return found
+
+
 def negated(x: torch.Tensor) -> torch.Tensor:
     """The smallest is the largest of the negatives."""
     return -x
@@ -71,7 +84,7 @@ def settled(x: torch.Tensor, _: Any) -> torch.Tensor:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (shifted, entries, differences, larger_of_pairs, negated, beside, shaped, listed, settled)
+    for f in (shifted, entries, differences, larger_of_pairs, gaps, exchanged, negated, beside, shaped, listed, settled)
 }
 
 # -- steps -------------------------------------------------------------------------------------------------------------------
@@ -117,6 +130,37 @@ class Rewriting:
         return winners if k <= 2 else self.add("settled", (winners, first), (1, n))
 
 
+    def ascending(self, first: Reference, k: int, n: int) -> Reference:
+        """The k entries (k, n) of a tensor in ascending order.
+
+        A network of comparisons. Each line on which two values that meet in it are equal is one on which the values of two
+        neighbouring ranks are, so every edge is one at which the result bends.
+        """
+        for pairs in sorting_network(k):
+            low, high = [a for a, _ in pairs], [b for _, b in pairs]
+            tie = self.add("gaps", (first, low, high, -1.0), (len(pairs), n))
+            first = self.add("exchanged", (tie, first, low, high), (k, n))
+        return first
+
+
+def sorting_network(k: int) -> list[list[tuple[int, int]]]:
+    """Rounds of comparisons (low, high) that sort k values: Batcher's odd-even merge sort (1968), O(log(k)^2) rounds."""
+    rounds = []
+    p = 1
+    while p < k:
+        q = p
+        while q >= 1:
+            pairs = [
+                (i + j, i + j + q)
+                for j in range(q % p, k - q, 2 * q) for i in range(min(q, k - j - q))
+                if (i + j) // (2 * p) == (i + j + q) // (2 * p)
+            ]
+            rounds.append(pairs)
+            q //= 2
+        p *= 2
+    return [pairs for pairs in rounds if pairs]
+
+
 def with_knots(step: Step) -> list[Step]:
     """An elementwise kink; where its knots are not at zero, the shifted units beside it tell where it bends."""
     rule = step.rule
@@ -159,6 +203,18 @@ def rewritten(
             return index
         k, n = index.shape
         first = made.add("entries", (arguments["self"], index), (k, n))
+    if operation == "sort":
+        ranked = made.ascending(first, k, n)
+        axis = int(arguments["dim"]) % (len(shape) + 1) - 1
+        places = entries_over_axes(shape, [axis])
+        order = torch.empty(k * n, dtype=torch.int64)
+        order[places.flip(0).flatten() if arguments["descending"] else places.flatten()] = torch.arange(k * n)
+        result = made.add("shaped", (made.add("entries", (ranked, order[None]), (1, k * n)), shape), shape)
+        made.add("listed", (result,), shape, is_last=True)
+        return made.steps
+    if operation == "gather":
+        made.add("shaped", (first, shape), shape, is_last=True)
+        return made.steps
     winners = made.extreme(first, k, n, is_largest)
     is_list = operation in WITH_INDICES or (operation in ("max", "min") and "dim" in arguments)
     result = made.add("shaped", (winners, shape), shape, is_last=not is_list)
@@ -171,8 +227,8 @@ WITH_INDICES = {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool
                 "max_pool2d_with_indices", "max_pool3d_with_indices"}
 """Operations that return the indices of the winners too."""
 
-SELECTIONS = {"maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "max_pool1d", "max_pool2d", "max_pool3d",
-              *WITH_INDICES}
+SELECTIONS = {"sort", "gather", "maximum", "minimum", "fmax", "fmin", "max", "min", "amax", "amin", "max_pool1d",
+              "max_pool2d", "max_pool3d", *WITH_INDICES}
 """What `rewritten` knows."""
 
 
@@ -184,6 +240,13 @@ def _entries_of(
     operation: str, arguments: Arguments, shape: tuple[int, ...], shape_out: tuple[int, ...]
 ) -> torch.Tensor | str:
     """Numbers (k, n) of the entries, in a tensor of `shape`, that each result is chosen from; or why there are none."""
+    if operation == "gather":
+        axis, index = int(arguments["dim"]) % (len(shape) + 1), arguments["index"]
+        if axis == 0:
+            return "it mixes the inputs of a batch (the first axis must stay the batch axis)"
+        if not isinstance(index, torch.Tensor) or len(index) != 1:
+            return "it takes entries that are not the same for every input"
+        return torch.arange(math.prod(shape)).reshape(shape).gather(axis - 1, index[0]).reshape(1, -1)
     if "pool" not in operation:
         given = arguments.get("dim")
         axes = [given] if isinstance(given, int) else list(given or ())

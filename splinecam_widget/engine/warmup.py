@@ -9,11 +9,11 @@ import torch
 
 from .boundary import winners_of
 from .explorer import Explorer
-from .lowering import TRACING
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
 from .selections import Rewriting
 from .slices import Slice, rectangle
+from .tracing import TRACING
 
 _done = threading.Event()
 
