@@ -43,6 +43,19 @@ def popcount(word):
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
+@njit(cache=True, nogil=True)
+def count_zeros(positive, negative, tolerance):
+    """Entries that are neither: too near to zero for a sign. Units without any rounding error do not count."""
+    total = 0
+    for w in range(positive.shape[1]):
+        computed = np.uint64(0)
+        for j in range(w * 64, min(w * 64 + 64, len(tolerance))):
+            computed |= np.uint64(tolerance[j] > 0) << np.uint64(j - w * 64)
+        for v in range(len(positive)):
+            total += popcount(computed & ~(positive[v, w] | negative[v, w]))
+    return total
+
+
 @njit(cache=True, nogil=True, inline="always")
 def lowest_bit(word):
     """Position of the lowest set bit of a non-zero word."""
@@ -150,6 +163,7 @@ def cut_edges(edges, layers, units, rows, tolerance):
     positive, negative, peak : see `pack_signs`
     offsets : see `count_crossings`
     crossing_units, places, parents, t, vertex_offsets, n_close : see `edge_crossings`
+    n_zero : see `count_zeros`
     pieces, piece_layers, piece_units : see `edge_pieces`
     """
     n_vertices, n_units = rows.shape
@@ -164,7 +178,8 @@ def cut_edges(edges, layers, units, rows, tolerance):
     pieces = np.empty((n_pieces, 2), np.int32)
     piece_layers, piece_units = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
     edge_pieces(edges, layers, units, vertex_offsets, n_vertices, pieces, piece_layers, piece_units)
-    return (positive, negative, peak, offsets, crossing_units, places, parents, t, vertex_offsets, n_close,
+    n_zero = count_zeros(positive, negative, tolerance)
+    return (positive, negative, peak, offsets, crossing_units, places, parents, t, vertex_offsets, n_close, n_zero,
             pieces, piece_layers, piece_units)
 
 

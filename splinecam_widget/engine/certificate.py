@@ -59,8 +59,18 @@ class Certificate:
         same units; 0 without a boundary.
     n_close : int
         Crossings that float64 could not tell apart; they share a vertex.
+    n_zero : int
+        Signs within the error bound: pre-activations at vertices that are zero or too near to it to tell, so that the line of
+        their unit goes through the vertex.
     compared_with : str
         What `residual` compares with.
+    n_approximated : int
+        Operations in whose place piecewise-linear ones stand.
+    tolerance : float
+        How far each of these is from its operation at most, for every unit and any value.
+    deviation : float
+        Largest difference found between the model itself and the network with these, at an inner point of every checked cell,
+        relative to the largest output.
     """
 
     n_cells: int
@@ -73,7 +83,11 @@ class Certificate:
     residual: float
     boundary_residual: float
     n_close: int
+    n_zero: int
     compared_with: str
+    n_approximated: int = 0
+    tolerance: float = 0.0
+    deviation: float = 0.0
 
     @property
     def is_full(self) -> bool:
@@ -89,7 +103,12 @@ class Certificate:
     @property
     def figures(self) -> tuple[tuple[str, str], ...]:
         """Name and value of every check, in words; one that came out as it must not says what was expected."""
+        approximations = () if not self.n_approximated else (
+            ("approximated operations", f"{self.n_approximated:,}, each to within {self.tolerance:g}, proven for all values"),
+            ("largest deviation of outputs found", f"{self.deviation:.1e}"),
+        )
         return (
+            *approximations,
             ("cells", f"{self.n_cells:,}"),
             ("maps and patterns checked", "of all cells" if self.is_full else f"of {self.n_checked:,} cells, sampled"),
             ("areas against the domain's", _error_text(self.area_error, AREA_LIMIT)),
@@ -99,12 +118,13 @@ class Certificate:
             ("cells with two patterns", _count_text(self.n_mixed)),
             (f"against {self.compared_with}", _error_text(self.residual, RESIDUAL_LIMIT)),
             ("ties on the boundary", _error_text(self.boundary_residual, RESIDUAL_LIMIT)),
+            ("signs within the error bound", f"{self.n_zero:,}"),
             ("crossings float64 cannot tell apart", f"{self.n_close:,}"),
         )
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.figures)
-        verdict = "sound" if self.is_sound else "NOT sound"
+        verdict = "NOT sound" if not self.is_sound else "sound, of an approximation" if self.n_approximated else "sound"
         return "\n".join([f"certificate: {verdict}", *(f"  {name:<{width}}  {text}" for name, text in self.figures)])
 
 
@@ -122,7 +142,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
     Parameters
     ----------
     tick : callable or None
-        Called before every small piece of work; may raise to stop. None: everything at once, on all cores.
+        Called before every small piece of work, which is then done on one core; may raise to stop.
     """
     planar, plane = partition.planar, partition.plane
     n = partition.n_cells
@@ -132,7 +152,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
     x, y = (domain - domain[0]).T
     area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
-    residual, compared_with = _residual(partition, cells, tick)
+    residual, compared_with, deviation = _residual(partition, cells, tick)
     return Certificate(
         n_cells=n,
         n_checked=len(cells),
@@ -144,14 +164,18 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
         residual=residual / scale,
         boundary_residual=_boundary_residual(partition, tick) / scale,
         n_close=partition.n_close,
+        n_zero=partition.n_zero,
         compared_with=compared_with,
+        n_approximated=len(partition.network.approximations),
+        tolerance=max([0.0, *(step.deviation for step in partition.network.approximations)]),
+        deviation=deviation / scale,
     )
 
 
 def _runs(network: Network, n: int, tick: Callable[[], None] | None) -> Iterator[slice]:
-    """`n` points at once or, with a tick before each, in runs whose results fit into one chunk."""
+    """`n` points in runs; with a tick before each, in runs so small that all results fit into one chunk."""
     if tick is None:
-        yield slice(0, n)
+        yield from row_chunks(network, n)
         return
     width = math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps)
     size = max(1, CHUNK_ENTRIES // width)
@@ -202,28 +226,58 @@ def _n_mixed(partition: Partition, cells: Int64) -> int:
     return int(mixed.sum())
 
 
-def _residual(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> tuple[float, str]:
+def _residual(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> tuple[float, str, float]:
+    """Largest difference from what the maps say, what that is compared with, and the deviation of an approximation."""
     # The maps were read off at the middles; they are tried at other points inside.
     corners = partition.vertices[partition.cell_vertices[partition.cell_offsets[cells]]]
     inner = partition.centroids[cells] + SHRINK * (corners - partition.centroids[cells])
     network = partition.network
     by_map = np.empty((len(cells), partition.values.shape[1]))
     for run in _runs(network, len(cells), tick):
-        A, b = partition.affine_maps(cells[run])
-        by_map[run] = np.einsum("cki,ci->ck", A, inner[run]) + b
-    x = torch.from_numpy(partition.plane.to_input(inner))
-    said = np.empty_like(by_map)
+        by_map[run] = _extended(partition, partition.centroids[cells[run]], inner[run])
+    said = _said_by_model(partition, inner, by_map.shape[1], tick)
+    difference = 0.0 if said is None else float(np.abs(network.headed(by_map) - said).max())
+    if said is not None and not network.approximations:
+        return difference, "the model itself in float64", 0.0
+    as_read = float(np.abs(by_map - _said_by_network(partition, inner, tick)).max())
+    return as_read, "the network as it was read", difference
+
+
+def _said_by_model(partition: Partition, u: Float64, n_outputs: int, tick: Callable[[], None] | None) -> Float64 | None:
+    """What the user's model returns at slice coordinates (n, 2), or None if it cannot be asked."""
+    model = partition.network.reference
+    if model is None:  # unpickled
+        return None
+    x = torch.from_numpy(partition.plane.to_input(u))
+    said = np.empty((len(x), n_outputs))
+    # In another order than the network was asked in, which shows if an output depends on the rest of its batch.
+    order = torch.from_numpy(np.random.default_rng(len(x)).permutation(len(x)))
     try:
-        if network.reference is None:
-            raise TypeError
-        # In another order than the network was asked in, which shows if an output depends on the rest of its batch.
-        order = torch.from_numpy(np.random.default_rng(len(x)).permutation(len(x)))
         with torch.no_grad():
-            for rows in row_chunks(network, len(x)) if tick is None else _runs(network, len(x), tick):
-                said[order[rows]] = network.reference(x[order[rows]]).reshape(len(x[rows]), -1).numpy()
-    except (TypeError, RuntimeError):  # unpickled, or a function that only takes another dtype
-        return float(np.abs(by_map - _said_by_network(partition, inner, tick)).max()), "the network as it was read"
-    return float(np.abs(network.headed(by_map) - said).max()), "the model itself in float64"
+            for rows in _runs(partition.network, len(x), tick):
+                said[order[rows]] = model(x[order[rows]]).reshape(len(x[rows]), -1).numpy()
+    except (TypeError, RuntimeError):  # a function that only takes another dtype
+        return None
+    return said
+
+
+def _extended(partition: Partition, middles: Float64, inner: Float64) -> Float64:
+    """Outputs (n, K) at inner points (n, 2) of cells, by the affine maps that the network has at the cells' middles (n, 2).
+
+    Derivatives along a line by differentiating backwards twice: unlike forward-mode differentiation, as in
+    `Partition.affine_maps`, that changes nothing outside its thread, so a check in the background disturbs nobody.
+    """
+    x = torch.from_numpy(partition.plane.to_input(middles)).requires_grad_()
+    along = torch.from_numpy(np.tensordot(inner - middles, partition.plane.basis, axes=(-1, 0)))
+    with torch.enable_grad():
+        values = evaluate(partition.network, x)
+        weights = torch.zeros_like(values, requires_grad=True)
+        if not values.requires_grad:
+            return values.numpy()
+        (back,) = torch.autograd.grad(values, x, weights, create_graph=True)
+        (change,) = torch.autograd.grad(back, weights, along, materialize_grads=True)
+    extended: Float64 = (values.detach() + change).numpy()
+    return extended
 
 
 def _said_by_network(partition: Partition, u: Float64, tick: Callable[[], None] | None) -> Float64:

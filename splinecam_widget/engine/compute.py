@@ -39,12 +39,15 @@ class Work:
         Crossings and vertices whose order float64 could not decide; they share a vertex.
     n_irregular : int
         Splits with signs that no straight line has.
+    n_zero : int
+        Values at vertices that are within their rounding error, so that the line of their unit goes through the vertex.
     """
 
     vertices_evaluated: int = 0
     cells_reused: int = 0
     n_close: int = 0
     n_irregular: int = 0
+    n_zero: int = 0
 
 
 def compute_partition(
@@ -164,6 +167,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         planar, new = split.after, split.new
         work.n_close += split.n_close
         work.n_irregular += split.n_irregular
+        work.n_zero += split.n_zero
         bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name]))
                   for name, bound in bounds.items()}
         if stage.cut.operation == "larger_of_pairs":
@@ -175,7 +179,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     output_error = output_tolerance(bounds[network.output_name], values)
     if not (np.isfinite(values).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
-    return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances))
+    return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances), work.n_zero)
 
 
 def _peak(rows: Float64) -> Float64:

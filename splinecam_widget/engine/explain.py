@@ -99,7 +99,8 @@ def explain(
     if reading.head:
         rows.append(("(model)", reading.head, "", "", "", "head, set aside: it keeps the order of the logits"))
     supported = not reading.offenders
-    summary = ("continuous piecewise-linear" if supported else f"{len(reading.offenders)} operation{'s' * (len(reading.offenders) > 1)} refused")
+    n = len(reading.offenders)
+    summary = "continuous piecewise-linear" if supported else f"{n} operation{'s' * (n > 1)} refused"
     if any(isinstance(entry, Step) and entry.deviation for entry in reading.entries):
         summary += ", with approximations: exact for the network with these"
     if supported:

@@ -131,7 +131,7 @@ def clipped(partition: Partition, plane: Slice) -> Partition:
     values = np.concatenate([partition.values, split.new.rows(partition.values)])
     planar, vertex_ids = compacted(after, kept, before.cell_hashes[split.parents])
     return Partition(partition.network, plane, planar, values[vertex_ids], partition.tolerance, partition.n_close,
-                     partition.zero_tolerances)
+                     partition.zero_tolerances, partition.n_zero)
 
 
 def compacted(planar: PlanarComplex, kept: Any, hashes: Any) -> tuple[PlanarComplex, Any]:

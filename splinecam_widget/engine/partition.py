@@ -52,6 +52,8 @@ class Partition:
         Crossings of edges that float64 could not tell apart; they share a vertex.
     zero_tolerances : tuple of (m,) float64
         Of every cut in `network.layers`: rounding errors of what decides; a pre-activation below its own counts as zero.
+    n_zero : int
+        Pre-activations at vertices that counted as zero.
     """
 
     network: Network
@@ -61,6 +63,12 @@ class Partition:
     tolerance: Float64
     n_close: int = 0
     zero_tolerances: tuple[Float64, ...] = ()
+    n_zero: int = 0
+
+    def __repr__(self) -> str:
+        shape = " x ".join(str(size) for size in self.plane.input_shape)
+        return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
+                f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs)")
 
     def with_anchors_of(self, plane: Slice) -> Partition:
         """The same partition with another slice's anchors: nothing else depends on them."""

@@ -107,6 +107,8 @@ class Split:
         Largest magnitude of every unit at the old vertices.
     n_close, n_irregular : int
         Crossings merged because they lie within the tolerance; splits with signs that no line has.
+    n_zero : int
+        Values at the old vertices that count as zero, though they may not be.
     """
 
     after: PlanarComplex
@@ -115,6 +117,7 @@ class Split:
     peak: Float64
     n_close: int
     n_irregular: int
+    n_zero: int
 
 
 def split_complex(
@@ -134,9 +137,8 @@ def split_complex(
     has_pattern : bool
         Whether the signs become part of the cells' patterns.
     """
-    positive, negative, peak, offsets, units, places, parents, t, vertex_offsets, n_close, pieces, piece_layer, piece_unit = (
-        _sign_kernels.cut_edges(before.edges, before.edge_layer, before.edge_unit, rows, tolerance)
-    )
+    (positive, negative, peak, offsets, units, places, parents, t, vertex_offsets, n_close, n_zero, pieces, piece_layer,
+     piece_unit) = _sign_kernels.cut_edges(before.edges, before.edge_layer, before.edge_unit, rows, tolerance)
     n_old, n_on_edges, n_pieces = before.n_vertices, len(t), len(pieces)
 
     def split(begin: int, end: int):  # type: ignore[no-untyped-def]
@@ -164,7 +166,7 @@ def split_complex(
         np.concatenate([piece_unit, chord_units]),
         cell_offsets, cell_vertices, cell_edges, hashes,
     )
-    return Split(after, new, cell_parents, peak, int(n_close), int(odd))
+    return Split(after, new, cell_parents, peak, int(n_close), int(odd), int(n_zero))
 
 
 def cells_beside_edges(planar: PlanarComplex) -> Int32:
