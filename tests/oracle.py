@@ -387,8 +387,20 @@ def decisions_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[
 
     with torch.no_grad():
         env = run_steps(partition.network.steps, {partition.network.input_name: inputs}, len(inputs))
-    return [env[kink.sources[-1 if kink.kind == "settle" else 0]].reshape(len(inputs), -1, math.prod(kink.shape)).numpy()
-            for kink in partition.network.kinks]
+    return [np.concatenate([_decisions_of(step, env) for step in layer], axis=1) for layer in partition.network.layers]
+
+
+def _decisions_of(step: Any, env: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    rows: np.ndarray[Any, np.dtype[np.float64]] = env[step.sources[-1 if step.kind == "settle" else 0]].flatten(1).numpy()
+    if step.kind != "curve":
+        return rows.reshape(len(rows), -1, step.n_units)
+    knots, _, period = (step.arguments[k] for k in "123")
+    if period is None:
+        places = knots.numpy()[1:-1]
+    else:  # of all periods that a unit may be on
+        first, last = (rows.min() - float(knots[-1])) / period, (rows.max() - float(knots[0])) / period
+        places = (np.arange(np.floor(first), np.ceil(last) + 1)[:, None] * period + knots.numpy()).ravel()
+    return rows[:, None] - places[:, None]
 
 
 def preactivations_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:

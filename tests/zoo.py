@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from splinecam_widget import Slice
+from splinecam_widget.nn import PositionalEncoding
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,38 @@ class Radiance(nn.Module):
         return torch.cat([F.relu(self.density(z)), self.colour(torch.cat([z, x[:, 3:]], 1))], 1)
 
 
+class GroupSort(nn.Module):
+    """Units sorted in groups of k (Anil et al. 2019)."""
+
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(1, (-1, self.k)).sort(dim=2).values.flatten(1)
+
+
+def encoded() -> nn.Module:
+    encoding = PositionalEncoding(3, knots_per_period=8)
+    return nn.Sequential(
+        encoding, nn.Linear(encoding.n_features(2), 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 3))
+
+
+class Conditions(nn.Module):
+    """Activations written out by hand: masks, `where`, and a gate that is used again layers later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(6, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.first(x)
+        is_on = z > 0
+        y = self.second(torch.where(is_on, z, 0.1 * z))
+        y = y * torch.where(y > 0, 1.0, 0.2)
+        return self.third(y + z.masked_fill(~is_on, 0.0))
+
+
 def audio() -> nn.Module:
     return nn.Sequential(nn.Conv1d(1, 8, 9, stride=4), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(4), nn.Conv1d(8, 16, 3),
                          nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(16, 5))
@@ -258,6 +291,10 @@ ZOO: dict[str, Entry] = {
     "VGG11 with BatchNorm": Entry(vgg11, (3, 64, 64), 0.02),
     "VGG16 with BatchNorm": Entry(vgg16, (3, 64, 64), 0.01),
     "maxout": Entry(lambda: nn.Sequential(Maxout(6, 12, 3), Maxout(12, 8, 4), nn.Linear(8, 3)), (6,), 4.0),
+    "GroupSort": Entry(
+        lambda: nn.Sequential(nn.Linear(6, 24), GroupSort(4), nn.Linear(24, 16), GroupSort(2), nn.Linear(16, 3)), (6,), 4.0),
+    "INR, positional encoding": Entry(encoded, (2,), 0.5),
+    "conditions": Entry(Conditions, (6,), 4.0),
     "DeepSDF-like": Entry(DeepSDF, (3,), 2.0),
     "NeRF-like, 5 inputs": Entry(Radiance, (5,), 2.0),
     "1-D audio": Entry(audio, (1, 128), 2.0),

@@ -195,7 +195,7 @@ def _check_continuity(
     rows = live if new is None else {name: np.concatenate([old, new.rows(old)]) for name, old in live.items()}
     found = jumps(stage, network.shapes, rows, bounds, planar.edges)
     if found:
-        raise UnsupportedModelError(f"model: expected a continuous network, but {found}")
+        raise UnsupportedModelError(f"model: expected choices that are continuous, each by itself, but {found}")
 
 
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:

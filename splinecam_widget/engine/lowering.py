@@ -18,8 +18,10 @@ from .outputs import chosen_output, head_of
 from .reference import DoubleModel
 from .selections import SELECTIONS, rewritten, with_knots
 from .snapshot import snapshot
+from .spectra import complex_step
 from .tracing import (
     ancestors,
+    is_complex,
     is_random,
     kind_of_module,
     name_of,
@@ -253,6 +255,12 @@ class _Walk:
         arguments = self._by_name(node)
         if operation in switches.OPERATIONS or {n.name for n in node.all_input_nodes} & self.conditions:
             return self._switched(node, operation, arguments)
+        complex_names = {n.name for n in node.all_input_nodes if is_complex(n)}
+        if complex_names or is_complex(node):
+            found = complex_step(
+                node.name, operation, path_of(node), arguments, complex_names & self.varying, target_of(node),
+                self._input_shapes(node), unit_shape(node))
+            return found if isinstance(found, str) else [found]
         if rule is None and operation in SELECTIONS:
             reason = self._batch_refusal(node, is_first_only=True)
             arguments = {k: v if k == "self" else self._row_of(v) for k, v in arguments.items()}
@@ -374,6 +382,8 @@ class _Walk:
 def _float64(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         value = value.detach()
+        if value.is_complex():
+            return value.to(torch.complex128)
         return value.double() if value.dtype.is_floating_point else value
     return value
 

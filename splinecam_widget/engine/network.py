@@ -77,8 +77,8 @@ class Step:
         The operation on float64 tensors, by schema arguments.
     arguments : dict
         By schema name; a `Reference` where an earlier result or the batch size goes in.
-    kind : {"affine", "kink", "curve", "settle", "switch", "condition", "choice", "size"}
-        Those that bend, the end of a tournament, and see `curves` and `switches`.
+    kind : {"affine", "kink", "curve", "settle", "switch", "condition", "choice", "spectrum", "size"}
+        Those that bend, the end of a tournament, and see `curves`, `switches` and `spectra`.
     rule : Affine or Kink or None
     sources : tuple of str
         Results of earlier steps that it depends on through the input. A kink bends where entries of the first are zero. What
@@ -114,7 +114,7 @@ class Step:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rules: dict[str, Affine | Kink] = {**AFFINE, **KINKS}
-        self.__dict__.update(state, rule=rules.get(state["operation"]))
+        self.__dict__.update(state, rule=rules.get("spectrum" if state["kind"] == "spectrum" else state["operation"]))
 
     @property
     def is_cut(self) -> bool:

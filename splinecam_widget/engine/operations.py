@@ -261,6 +261,7 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("div", "divide", "true_divide"),
                     Affine(("self",), coefficients="weights", squared=_square_of("other"), refusal=_rounds)),
     **dict.fromkeys(("neg", "negative"), Affine(("self",), coefficients="weights", squared=lambda a: a)),
+    "spectrum": Affine(("self",)),  # see `spectra`
     # Of `selections`, with arguments by number.
     "shifted": Affine(("0",), coefficients="weights", squared=lambda a: {**a, "1": -a["1"] ** 2}, added=("1",)),
     "entries": Affine(("0",)),

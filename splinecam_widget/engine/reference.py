@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-_NARROW = (torch.float32, torch.float16, torch.bfloat16)
+_WIDER = {torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64,
+          torch.complex64: torch.complex128}
 
 
 class _InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -17,8 +18,8 @@ class _InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
-        if given.get("dtype") in _NARROW:
-            given["dtype"] = torch.float64
+        if "dtype" in given:
+            given["dtype"] = _WIDER.get(given["dtype"], given["dtype"])
         return func(*args, **given)
 
 

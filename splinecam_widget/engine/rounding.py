@@ -32,6 +32,7 @@ from .arrays import Float64
 from .network import Reference, Step
 from .operations import Affine, Kink
 from .selections import larger_of_pairs
+from .spectra import spectrum_rows
 
 UNIT_ROUNDOFF = 2.0**-53
 CONFIDENCE = 8.0
@@ -105,6 +106,8 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if isinstance(rule, Kink):
         return _kink_bound(step, rule, bounds)
     assert isinstance(rule, Affine)
+    if step.kind == "spectrum":
+        return Bound(spectrum_rows(step, bounds[step.sources[0]].rows, UNIT_ROUNDOFF))
     if rule.coefficients == "sum":
         return _sum_bound(step, bounds)
     if rule.coefficients == "none":

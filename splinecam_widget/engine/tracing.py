@@ -205,8 +205,17 @@ def shape_of(node: fx.Node) -> tuple[Any, ...]:
 
 
 def unit_shape(node: fx.Node) -> tuple[int, ...]:
-    """The same without the batch axis; -1 for sizes that are not the same for every input and batch."""
-    return tuple(size if isinstance(size, int) else -1 for size in shape_of(node)[1:])
+    """The same without the batch axis; -1 for sizes that are not the same for every input and batch.
+
+    Complex numbers are pairs on a last axis of two.
+    """
+    return tuple(size if isinstance(size, int) else -1 for size in shape_of(node)[1:]) + (2,) * is_complex(node)
+
+
+def is_complex(node: fx.Node) -> bool:
+    """Whether the result of a node has complex numbers."""
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.is_complex()
 
 
 def shapes_text(node: fx.Node) -> str:
