@@ -139,3 +139,31 @@ def test_an_entry_masked_by_a_huge_number_takes_no_part(masked: int, fill: float
     partition = compute_partition(Masked().eval(), square())
     assert partition.n_cells == 3
     assert partition.certificate(full=True).is_sound
+
+
+class Padded(nn.Module):
+    """A max-pool over an image that is padded by hand, with what never wins."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.head, self.value = nn.Conv2d(1, 2, 3), nn.Linear(18, 2), value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = nn.functional.pad(self.conv(x), (1, 0, 1, 0), value=self.value)
+        y: torch.Tensor = self.head(nn.functional.max_pool2d(z, 3, 2).flatten(1))
+        return y
+
+
+def test_padding_with_minus_infinity_is_padding_with_what_never_wins() -> None:
+    plane = Slice.around(torch.zeros(1, 8, 8), seed=1, radius=2.0)
+    infinite, low = (compute_partition(Padded(value).eval(), plane) for value in (-np.inf, -1e3))
+    assert infinite.n_cells == low.n_cells > 20
+    np.testing.assert_allclose(infinite.vertices, low.vertices, atol=1e-12)
+    assert infinite.certificate(full=True).is_sound
+    assert infinite.tolerance.max() < 1e-12
+
+
+def test_infinity_that_reaches_the_output_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected finite outputs"):
+        compute_partition(lambda x: nn.functional.pad(x, (1, 1), value=-np.inf), square())

@@ -177,7 +177,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     planar = _by_layers(planar, network)
     values = live[network.output_name]
     output_error = output_tolerance(bounds[network.output_name], values)
-    if not (np.isfinite(values).all() and np.isfinite(output_error).all()):
+    if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances), work.n_zero)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from torch import fx, nn
 from . import switches
 from .curves import APPROXIMABLE, curve_step, curved
 from .errors import Offender, UnsupportedModelError
-from .network import Call, Network, Reference, Step
+from .network import FAR, Call, Network, Reference, Step
 from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Affine, Kink
 from .outputs import chosen_output, head_of
 from .reference import DoubleModel
@@ -276,6 +277,8 @@ class _Walk:
             return reason or [
                 curve_step(node.name, operation, path_of(node), curve, unit_shape(node), self.approximate)]
         arguments = self._with_rows(arguments, rule)
+        if isinstance(rule, Affine) and rule.coefficients in ("selection", "none"):
+            arguments = {name: _finite(value) for name, value in arguments.items()}
         reason = self._refusal(node, operation, rule, arguments)
         if reason:
             return reason
@@ -385,6 +388,17 @@ def _float64(value: Any) -> Any:
         if value.is_complex():
             return value.to(torch.complex128)
         return value.double() if value.dtype.is_floating_point else value
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """Numbers and constants with `FAR` in place of infinity, as in padding before a maximum."""
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and math.isinf(value):
+        return math.copysign(FAR, value)
+    if isinstance(value, torch.Tensor) and value.is_floating_point() and bool(value.isinf().any()):
+        return value.clamp(-FAR, FAR)
     return value
 
 

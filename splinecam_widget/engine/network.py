@@ -15,6 +15,9 @@ from scipy.special import expit, log_softmax, softmax
 from .operations import AFFINE, KINKS, Affine, Kink
 from .pieces import bends, pieces
 
+FAR = 2.0**400
+"""Stands for infinity where a constant is only there to be smaller or larger than everything: its square is still finite."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -248,6 +251,19 @@ class Network:
         if name == "softmax":
             return softmax(outputs, axis=1)
         return log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
+
+    @cached_property
+    def limit(self) -> float:
+        """Outputs of this magnitude come of infinite constants."""
+        def is_far(value: Any) -> bool:
+            if isinstance(value, (list, tuple)):
+                return any(is_far(v) for v in value)
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                return bool((value.abs() >= FAR).any())
+            return isinstance(value, float) and abs(value) >= FAR
+
+        has_any = any(is_far(value) for step in self.steps for value in step.arguments.values())
+        return math.sqrt(FAR) if has_any else math.inf
 
     @cached_property
     def tournaments(self) -> set[str]:
