@@ -382,30 +382,91 @@ def _assert_provenance(partition: Partition) -> None:
 
 
 def decisions_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-    """For every layer of kinks, what decides on its pieces, (n, m, units): distances from m knots, or m entries."""
+    """For every layer of kinks, what decides on its pieces, (n, m, units).
+
+    Distances from m knots; the m entries of which the largest is taken; of what is sorted, the differences of any two.
+    """
     from splinecam_widget.engine.evaluation import run_steps
 
     with torch.no_grad():
         env = run_steps(partition.network.steps, {partition.network.input_name: inputs}, len(inputs))
-    return [np.concatenate([_decisions_of(step, env) for step in layer], axis=1) for layer in partition.network.layers]
+    found = []
+    for kinks in partition.network.layers:
+        kink = kinks[-1]
+        if kink.operation == "exchanged":
+            entries = env[kinks[0].sources[1]]
+            first, second = torch.triu_indices(entries.shape[1], entries.shape[1], 1)
+            rows = entries[:, first] - entries[:, second]
+        elif kink.kind == "curve":
+            z = env[kink.sources[0]].flatten(1)
+            knots, values, period = (kink.arguments[k] for k in "123")
+            rows = z[:, None] - torch.from_numpy(places_of_bends(knots.numpy(), values.numpy(), period, z.numpy()))[:, None]
+        else:
+            rows = env[kink.sources[-1 if kink.kind == "settle" else 0]].reshape(len(inputs), -1, math.prod(kink.shape))
+        found.append(rows.numpy())
+    return found
 
 
-def _decisions_of(step: Any, env: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    rows: np.ndarray[Any, np.dtype[np.float64]] = env[step.sources[-1 if step.kind == "settle" else 0]].flatten(1).numpy()
-    if step.kind != "curve":
-        return rows.reshape(len(rows), -1, step.n_units)
-    knots, _, period = (step.arguments[k] for k in "123")
-    if period is None:
-        places = knots.numpy()[1:-1]
-    else:  # of all periods that a unit may be on
-        first, last = (rows.min() - float(knots[-1])) / period, (rows.max() - float(knots[0])) / period
-        places = (np.arange(np.floor(first), np.ceil(last) + 1)[:, None] * period + knots.numpy()).ravel()
-    return rows[:, None] - places[:, None]
+def places_of_bends(
+    knots: np.ndarray[Any, Any], values: np.ndarray[Any, Any], period: float | None, z: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The knots at which a curve changes its slope; of a periodic one, those in all periods that z reaches."""
+    if period is not None:  # three periods have every knot of the middle one between two others
+        turns = period * np.arange(-1, 2)[:, None]
+        every, heights = (knots + turns).ravel(), np.tile(values, 3)
+    else:
+        every, heights = knots, values
+    slopes = np.diff(heights) / np.diff(every)
+    places = every[1:-1][np.diff(slopes) != 0]
+    if period is None or not len(z):
+        return places
+    places = places[(places >= knots[0]) & (places <= knots[-1])]
+    low, high = (int(np.floor((extreme - knots[0]) / period)) for extreme in (z.min(), z.max()))
+    return (places + period * np.arange(low - 1, high + 2)[:, None]).ravel()
 
 
 def preactivations_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
     """For every layer of kinks with one knot at zero, its pre-activations (n, units) at inputs (n, *input_shape)."""
     return [rows[:, 0] for rows in decisions_at(partition, inputs)]
+
+
+SAME = 2.0**-24
+"""How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53
+grows by the condition of a crossing, which is below 2^29 in these fixed nets."""
+
+
+def assert_same(found: Partition, expected: Partition) -> None:
+    """The same cells with the same patterns, areas, maps and edges, in any order."""
+    assert_consistent(found)
+    np.testing.assert_array_equal(found.plane.domain, expected.plane.domain)
+    order, theirs = np.argsort(found.planar.cell_hashes), np.argsort(expected.planar.cell_hashes)
+    np.testing.assert_array_equal(found.planar.cell_hashes[order], expected.planar.cell_hashes[theirs])
+    size = float(np.ptp(expected.plane.domain, axis=0).max())
+    np.testing.assert_allclose(found.areas[order], expected.areas[theirs], rtol=0, atol=SAME * size * size)
+    np.testing.assert_array_equal(found.locate(expected.centroids[theirs]), order)
+    assert links_of(found) == links_of(expected)
+    assert found.n_regions == expected.n_regions
+    # The outputs at a vertex that may lie elsewhere by rounding: compared where both know them, at the centroids.
+    A, b = found.affine_maps()
+    C, d = expected.affine_maps()
+    largest = max(float(np.abs(C).max()), float(np.abs(d).max()))
+    np.testing.assert_allclose(A[order], C[theirs], rtol=0, atol=4096 * UNIT_ROUNDOFF * largest)
+    np.testing.assert_allclose(b[order], d[theirs], rtol=0, atol=4096 * UNIT_ROUNDOFF * largest * (1 + size))
+    at = expected.locate(found.vertices)
+    inside = at >= 0
+    values = np.einsum("vki,vi->vk", C[at], found.vertices) + d[at]
+    np.testing.assert_allclose(found.values[inside], values[inside], rtol=0, atol=SAME * largest * (1 + size))
+
+
+def links_of(partition: Partition) -> set[tuple[int, int, int, int]]:
+    """Inner edges as (hash, hash, layer, unit), the lower hash first."""
+    hashes = [int(h) for h in partition.planar.cell_hashes]
+    inner = np.flatnonzero((partition.edge_cells >= 0).all(axis=1))
+    return {
+        (*sorted((hashes[partition.edge_cells[e, 0]], hashes[partition.edge_cells[e, 1]])),
+         int(partition.edge_layer[e]), int(partition.edge_unit[e]))
+        for e in inner
+    }  # type: ignore[misc]
 
 
 def mlp(*widths: int, seed: int = 0, slope: float = 0.0, bias: bool = True) -> nn.Sequential:

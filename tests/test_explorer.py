@@ -6,50 +6,11 @@ import numpy as np
 import pytest
 from torch import nn
 
-from oracle import UNIT_ROUNDOFF, assert_consistent, mlp, square
+from oracle import assert_same, mlp, square
 from splinecam_widget.engine.compute import Work, compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import Network, lower
-from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
-
-GENTLE = 2.0**-24
-"""How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53
-grows by the condition of a crossing, which is below 2^29 in these fixed nets."""
-
-
-def assert_same(found: Partition, expected: Partition) -> None:
-    """The same cells with the same patterns, areas, maps and edges, in any order."""
-    assert_consistent(found)
-    np.testing.assert_array_equal(found.plane.domain, expected.plane.domain)
-    order, theirs = np.argsort(found.planar.cell_hashes), np.argsort(expected.planar.cell_hashes)
-    np.testing.assert_array_equal(found.planar.cell_hashes[order], expected.planar.cell_hashes[theirs])
-    size = float(np.ptp(expected.plane.domain, axis=0).max())
-    np.testing.assert_allclose(found.areas[order], expected.areas[theirs], rtol=0, atol=GENTLE * size * size)
-    np.testing.assert_array_equal(found.locate(expected.centroids[theirs]), order)
-    assert links_of(found) == links_of(expected)
-    assert found.n_regions == expected.n_regions
-    # The outputs at a vertex that may lie elsewhere by rounding: compared where both know them, at the centroids.
-    A, b = found.affine_maps()
-    C, d = expected.affine_maps()
-    largest = max(float(np.abs(C).max()), float(np.abs(d).max()))
-    np.testing.assert_allclose(A[order], C[theirs], rtol=0, atol=4096 * UNIT_ROUNDOFF * largest)
-    np.testing.assert_allclose(b[order], d[theirs], rtol=0, atol=4096 * UNIT_ROUNDOFF * largest * (1 + size))
-    at = expected.locate(found.vertices)
-    inside = at >= 0
-    values = np.einsum("vki,vi->vk", C[at], found.vertices) + d[at]
-    np.testing.assert_allclose(found.values[inside], values[inside], rtol=0, atol=GENTLE * largest * (1 + size))
-
-
-def links_of(partition: Partition) -> set[tuple[int, int, int, int]]:
-    """Inner edges as (hash, hash, layer, unit), the lower hash first."""
-    hashes = [int(h) for h in partition.planar.cell_hashes]
-    inner = np.flatnonzero((partition.edge_cells >= 0).all(axis=1))
-    return {
-        (*sorted((hashes[partition.edge_cells[e, 0]], hashes[partition.edge_cells[e, 1]])),
-         int(partition.edge_layer[e]), int(partition.edge_unit[e]))
-        for e in inner
-    }  # type: ignore[misc]
 
 
 @pytest.fixture(scope="module")

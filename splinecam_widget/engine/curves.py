@@ -144,6 +144,9 @@ APPROXIMABLE = {*SMOOTH, *PERIODIC}
 N_SAMPLES = 17
 """Samples of the second derivative on a segment."""
 
+BISECTIONS = 32
+"""Steps towards the farthest end of a segment; a nearer one costs a few more knots, no accuracy."""
+
 
 def table_of(operation: str, arguments: Mapping[str, Any], tolerance: float) -> tuple[Float64, Float64, float | None]:
     """Knots, values and period of the interpolant of a smooth activation that differs from it by at most `tolerance`."""
@@ -195,7 +198,7 @@ def _next_knot(smooth: Smooth, start: float, goal: float, tolerance: float) -> f
     low, high = 0.0, goal - start
     if is_near(high):
         return goal
-    for _ in range(60):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if is_near(middle) else (low, middle)
     return start + low
@@ -216,6 +219,9 @@ def curved(operation: str, arguments: Mapping[str, Any], approximate: float | No
         return {"0": x, "1": knots.double(), "2": values.double(), "3": arguments["period"]}
     if operation not in APPROXIMABLE or approximate is None:
         return None
+    rate = {"softplus": "beta", "celu": "alpha", "elu": "input_scale"}.get(operation)
+    if rate is not None and not 0 < float(arguments.get(rate, 1.0)) < math.inf:
+        return f"its {rate} is expected to be positive and finite"
     knots, values, period = table_of(operation, arguments, approximate)
     x = arguments["input"] if "input" in arguments else arguments["self"]
     return {"0": x, "1": torch.from_numpy(knots), "2": torch.from_numpy(values), "3": period}

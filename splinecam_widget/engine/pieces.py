@@ -37,15 +37,25 @@ def interpolated(x: torch.Tensor, knots: torch.Tensor, values: torch.Tensor, per
 
 
 def bends(knots: torch.Tensor, values: torch.Tensor, period: float | None) -> torch.Tensor:
-    """The knots (k,) at which the slope changes by more than the rounding of slopes."""
+    """The knots (k,) at which the slope changes by more than the rounding of slopes, knots and values."""
     if period is None:
-        slopes = values.diff() / knots.diff()
-        before, after, places = slopes[:-1], slopes[1:], knots[1:-1]
+        ends, heights = knots, values
     else:
-        slopes = (values.roll(-1) - values) / (torch.cat([knots[1:], knots[:1] + period]) - knots)
-        before, after, places = slopes.roll(1), slopes, knots
-    # Two differences and a quotient in each slope, and their difference.
-    return places[(after - before).abs() > 4 * UNIT_ROUNDOFF * (after.abs() + before.abs())].contiguous()
+        ends, heights = torch.cat([knots, knots[:1] + period]), torch.cat([values, values[:1]])
+    widths = ends.diff()
+    slopes = heights.diff() / widths
+    # Two differences and a quotient in each slope, and their difference; knots and values are rounded numbers themselves.
+    sizes = 2 * slopes.abs() + (_pairs(heights.abs()) + slopes.abs() * _pairs(ends.abs())) / widths
+    if period is None:
+        before, after, noise, places = slopes[:-1], slopes[1:], _pairs(sizes), knots[1:-1]
+    else:
+        before, after, noise, places = slopes.roll(1), slopes, sizes.roll(1) + sizes, knots
+    return places[(after - before).abs() > 2 * UNIT_ROUNDOFF * noise].contiguous()
+
+
+def _pairs(x: torch.Tensor) -> torch.Tensor:
+    """Sums of neighbours."""
+    return x[:-1] + x[1:]
 
 
 def bends_between(low: Float64, high: Float64, places: Float64, period: float | None) -> tuple[Int64, Float64]:
