@@ -63,6 +63,8 @@ def assert_understood(model: Any, shape: tuple[int, ...], n_kinks: int) -> None:
     torch.testing.assert_close(
         torch.from_numpy(partition.values), at_vertices, rtol=0, atol=ROUNDINGS * float(at_vertices.abs().max())
     )
+    certificate = partition.certificate(full=True)
+    assert certificate.is_sound, str(certificate)
 
 
 def headed(layer: nn.Module, shape: tuple[int, ...]) -> nn.Sequential:

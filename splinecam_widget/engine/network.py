@@ -31,7 +31,7 @@ class Call:
 
     Parameters
     ----------
-    target : operation of torch.ops, or a plain function of arguments named "0", "1", ...
+    target : operation of torch.ops, or a plain function of arguments named "0", "1", ..., or by keyword
     fixed : dict
         Arguments that are the same in every call.
     """
@@ -47,6 +47,8 @@ class Call:
         if self.fixed:
             arguments = {**arguments, **self.fixed}
         if self._positional is None:
+            if "0" not in arguments:
+                return self.target(**arguments)
             return self.target(*(arguments[k] for k in sorted(arguments, key=int)))
         return self.target(*(arguments[k] for k in self._positional), **{k: arguments[k] for k in self._keywords})
 
@@ -151,8 +153,8 @@ class Step:
             return (entries + errors >= certain).to(torch.int8).argmax(1)
         if self.kind == "curve":
             knots, values, period = (self.arguments[k] for k in "123")
-            return pieces(results[self.sources[0]].flatten(1) - tolerance, bends(knots, values, period), period)
-        return results[self.sources[0]].flatten(1) > tolerance
+            return pieces(_as_rows(results[self.sources[0]]) - tolerance, bends(knots, values, period), period)
+        return _as_rows(results[self.sources[0]]) > tolerance
 
     def result(self, results: Mapping[str, Any]) -> Any:
         """What the step makes of earlier results."""
@@ -320,6 +322,11 @@ class Network:
                 needed[name] = conditions[name]
                 waiting.extend(conditions[name].sources)
         return [step for name, step in conditions.items() if name in needed]
+
+
+def _as_rows(x: torch.Tensor) -> torch.Tensor:
+    """X (B, *shape) as (B, n), also where it has one number for each input."""
+    return x.flatten(1) if x.ndim > 1 else x[:, None]
 
 
 def _has_reference(value: Any) -> bool:
