@@ -16,7 +16,7 @@ from .errors import Offender, UnsupportedModelError
 from .network import FAR, Call, Network, Reference, Step
 from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Affine, Kink
 from .outputs import chosen_output, head_of
-from .reference import DoubleModel
+from .reference import DoubleModel, InFloat64
 from .selections import SELECTIONS, rewritten, with_knots
 from .snapshot import snapshot
 from .spectra import complex_step
@@ -223,7 +223,8 @@ class _Walk:
             self.constants[node.name] = torch.zeros(node.meta["val"].shape, dtype=torch.float64)
         elif node.users:
             args, kwargs = self._resolved(node.args), self._resolved(node.kwargs)
-            self.constants[node.name] = _float64(node.target(*args, **kwargs))  # type: ignore[operator]
+            with InFloat64():  # type: ignore[no-untyped-call]
+                self.constants[node.name] = _float64(node.target(*args, **kwargs))  # type: ignore[operator]
 
     def _take_rows(self, node: fx.Node) -> None:
         if name_of(node) == "sym_size":
@@ -236,7 +237,8 @@ class _Walk:
             return self.rows[one.name] if one.name in self.rows else self.constants[one.name]
 
         args, kwargs = fx.map_arg(node.args, value_of), fx.map_arg(node.kwargs, value_of)
-        self.rows[node.name] = _float64(target_of(node)(*args, **kwargs))
+        with InFloat64():  # type: ignore[no-untyped-call]
+            self.rows[node.name] = _float64(target_of(node)(*args, **kwargs))
 
     def _row_of(self, value: Any) -> Any:
         """One row in place of a reference to a tensor that has the same in every row, else the reference."""
@@ -322,6 +324,8 @@ class _Walk:
         named.update(kwargs)
         if node.target is torch.ops.aten.bmm.default:
             named["other"] = named.pop("mat2")
+        if node.target is torch.ops.aten.type_as.default:
+            named["other"] = torch.zeros((), dtype=torch.float64)  # it only has a type
         return named
 
     def _input_shapes(self, node: fx.Node) -> tuple[tuple[int, ...], ...]:

@@ -202,7 +202,7 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(
         ("view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "permute", "transpose", "t", "movedim",
          "squeeze", "unsqueeze", "slice", "select", "narrow", "clone", "contiguous", "alias", "detach", "expand",
-         "expand_as", "lift_fresh_copy", "identity", "detach_", "view_as", "swapaxes", "mT", "numpy_T", "split", "chunk",
+         "lift_fresh_copy", "identity", "detach_", "swapaxes", "mT", "numpy_T", "split", "chunk",
          "split_with_sizes", "unbind", "repeat", "unsafe_split", "unsafe_chunk", "tensor_split", "im2col", "index", "tile",
          "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "broadcast_to", "moveaxis",
          "swapdims", "adjoint", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
@@ -223,6 +223,8 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), Affine(("tensors",), joint=True)),
     **dict.fromkeys(("constant_pad_nd", "pad"),
                     Affine(("self",), squared=_square_of("value"), added=("value",), refusal=_pads_oddly)),
+    # The other only gives its shape.
+    **dict.fromkeys(("expand_as", "view_as", "reshape_as"), Affine(("self", "other"), joint=True)),
     "where": Affine(("self", "other"), joint=True),
     "masked_fill": Affine(("self",), squared=_square_of("value"), added=("value",)),
     "fill": Affine(("self",), coefficients="none"),

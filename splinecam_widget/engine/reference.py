@@ -13,7 +13,7 @@ _WIDER = {torch.float32: torch.float64, torch.float16: torch.float64, torch.bflo
           torch.complex64: torch.complex128}
 
 
-class _InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Casts to narrower floats, and new tensors of them, become float64: the engine computes with all its digits, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -40,5 +40,5 @@ class DoubleModel(nn.Module):
         self.place = place
 
     def forward(self, x: torch.Tensor) -> Any:
-        with _InFloat64():  # type: ignore[no-untyped-call]
+        with InFloat64():  # type: ignore[no-untyped-call]
             return pytree.tree_leaves(self.module(x))[self.place]
