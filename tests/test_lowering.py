@@ -269,6 +269,7 @@ KINKS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "clamp at one end, infinite at the other": lambda z: F.hardtanh(z, 0.25, float("inf")),
     "clamp that spreads": lambda z: z[:, :1].clamp(min=0.125 * CONSTANT.to(z.dtype)),
     "softshrink": lambda z: F.softshrink(z, 0.25),
+    "softshrink after writing": lambda z: F.softshrink(_first_column_doubled(z), 0.25),
     "threshold": lambda z: F.threshold(z, 0.25, 0.25),
     "in place": lambda z: F.hardtanh_(z + 0, -0.5, 0.5),
     "maximum of two": lambda z: torch.maximum(z[:, :3], z[:, 3:]),

@@ -321,10 +321,6 @@ def _jumps(arguments: Arguments) -> str:
         "it is not continuous: its value below the threshold is another than the threshold")
 
 
-def _negative(arguments: Arguments) -> str:
-    return "" if float(arguments["lambd"]) >= 0 else "it is not continuous for a negative lambda"
-
-
 def _random_slopes(arguments: Arguments) -> str:
     return "it is random in training mode" if arguments["training"] else ""
 
@@ -354,7 +350,6 @@ KINKS: dict[str, Kink] = {
     "clip": _clamped("min", "max"),
     "clamp_min": _clamped("min"),
     "clamp_max": _clamped("max"),
-    "softshrink": Kink(knots=lambda a: tuple({-float(a["lambd"]): None, float(a["lambd"]): None}), refusal=_negative),
     "threshold": Kink(knots=lambda a: (float(a["threshold"]),), at_zero=lambda a: _largest(a["value"]), refusal=_jumps),
     # Of `selections`, `curves` and `switches`, with arguments by number.
     "larger_of_pairs": Kink(varying="1"),

@@ -110,7 +110,12 @@ def _take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:  #
         axis, indices.expand(input.shape[0], *shape))
 
 
+def _softshrink(input: Any, lambd: float = 0.5) -> Any:  # noqa: A002
+    return input - input.clamp(-lambd, lambd)  # torch.export may write it as two choices that each jump
+
+
 _PLAINER: dict[Any, Callable[..., Any]] = {
+    F.softshrink: _softshrink,
     F.bilinear: _bilinear, torch.bilinear: _bilinear, torch.take_along_dim: _take_along_dim,
     torch.Tensor.take_along_dim: _take_along_dim,
 }
