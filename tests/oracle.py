@@ -458,6 +458,21 @@ def assert_same(found: Partition, expected: Partition) -> None:
     np.testing.assert_allclose(found.values[inside], values[inside], rtol=0, atol=SAME * largest * (1 + size))
 
 
+LOOSE = 2.0**-20
+"""The same for random nets: the condition is below 2^33 for all but one in ten thousand million pairs of lines."""
+
+
+def assert_same_picture(first: Partition, second: Partition) -> None:
+    """The same cells in any order, up to the rounding of their vertices."""
+    assert first.n_cells == second.n_cells
+    assert len(first.edges) == len(second.edges)
+    assert first.n_regions == second.n_regions
+    where = second.locate(first.centroids)
+    assert len(np.unique(where)) == first.n_cells
+    size = float(np.ptp(first.vertices, axis=0).max())
+    np.testing.assert_allclose(second.areas[where], first.areas, rtol=0, atol=LOOSE * size * size)
+
+
 def links_of(partition: Partition) -> set[tuple[int, int, int, int]]:
     """Inner edges as (hash, hash, layer, unit), the lower hash first."""
     hashes = [int(h) for h in partition.planar.cell_hashes]

@@ -5,22 +5,22 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from cases import cases
 from oracle import (
     CORNER_ROUNDINGS,
     UNIT_ROUNDOFF,
     assert_consistent,
     assert_same_cells,
+    assert_same_picture,
     exact_boundary_lengths,
     exact_cells,
     exact_neighbours,
@@ -34,19 +34,9 @@ from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
 
-IS_NIGHTLY = os.environ.get("SPLINECAM_NIGHTLY", "") not in ("", "0")
-N_NIGHTLY = 2_000
 GENTLE = 2.0**-20
 """How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53
 grows by the condition of a crossing, which is below 2^33 for all but one in ten thousand million pairs of lines."""
-
-
-def cases(n: int) -> Any:
-    """Hypothesis settings: `n` cases, or 2,000 at night; the same ones every day but at night."""
-    return settings(
-        max_examples=N_NIGHTLY if IS_NIGHTLY else n, derandomize=not IS_NIGHTLY, database=None, deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 @st.composite
@@ -188,17 +178,6 @@ def preactivation(net: nn.Sequential, layer: nn.Module, x: torch.Tensor) -> np.n
                 return x.numpy()
             x = module(x)
     raise AssertionError("the layer is not in the net")
-
-
-def assert_same_picture(first: Partition, second: Partition) -> None:
-    """The same cells in any order, up to the rounding of their vertices."""
-    assert first.n_cells == second.n_cells
-    assert len(first.edges) == len(second.edges)
-    assert first.n_regions == second.n_regions
-    where = second.locate(first.centroids)
-    assert len(np.unique(where)) == first.n_cells
-    size = float(np.ptp(first.vertices, axis=0).max())
-    np.testing.assert_allclose(second.areas[where], first.areas, rtol=0, atol=GENTLE * size * size)
 
 
 @cases(10)
