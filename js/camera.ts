@@ -8,6 +8,7 @@
 import { select } from "d3-selection";
 import { zoom, type D3ZoomEvent } from "d3-zoom";
 import { moved, transformed, zoomed, centre, type Rect, type Size } from "./geometry.ts";
+import { stopped, beyond, type Limits } from "./limits.ts";
 
 export interface CameraEvents {
   /** The rectangle and size on show. */
@@ -16,6 +17,10 @@ export interface CameraEvents {
   /** The gesture or a key has made a new rectangle. */
   onView(view: Rect): void;
   onIgnoredWheel(): void;
+  /** How far a zoom may go; without limits it may go on. */
+  limits?(): Limits | null;
+  /** A zoom was stopped at a limit. */
+  onStopped?(side: keyof Limits): void;
   isFocused(): boolean;
 }
 
@@ -53,7 +58,23 @@ export class Camera {
 
   zoom(factor: number): void {
     const view = this.events.view();
-    this.events.onView(zoomed(view, factor, centre(view)));
+    this.go(view, zoomed(view, factor, centre(view)));
+  }
+
+  /** Goes to a rectangle, or as far towards it as the limits allow; false if that was not all the way. */
+  private go(from: Rect, to: Rect): boolean {
+    const limits = this.events.limits?.() ?? null;
+    const side = limits === null ? null : beyond(to, limits);
+    if (limits === null || side === null) {
+      this.events.onView(to);
+      return true;
+    }
+    const view = stopped(from, to, limits);
+    if (view !== from) {
+      this.events.onView(view);
+    }
+    this.events.onStopped?.(side);
+    return false;
   }
 
   private follow(transform: { k: number; x: number; y: number }): void {
@@ -63,7 +84,10 @@ export class Camera {
     }
     const scale = transform.k / base.k;
     const view = transformed(base.view, events.size(), scale, transform.x - scale * base.x, transform.y - scale * base.y);
-    events.onView(view);
+    if (!this.go(events.view(), view)) {
+      // What the hand asked for beyond the limit is forgotten, or it would have to be taken back first.
+      this.base = { view: events.view(), ...transform };
+    }
   }
 
   private isWanted(event: MouseEvent | WheelEvent | TouchEvent): boolean {
@@ -100,7 +124,7 @@ export class Camera {
     if (step !== undefined) {
       event.preventDefault();
       event.stopPropagation();
-      this.events.onView(step());
+      this.go(view, step());
     }
   }
 }

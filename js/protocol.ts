@@ -6,6 +6,7 @@
  */
 
 import type { Point, Rect } from "./geometry.ts";
+import type { Limits } from "./limits.ts";
 
 export type AnchorWish =
   | { readonly kind: "keep" }
@@ -73,11 +74,14 @@ export interface PictureMessage extends Colouring {
   readonly kind: "picture";
   readonly sequence: number;
   readonly view_id: string | null;
+  /** Counts the pictures of the widget, for all views. */
+  readonly number: number;
   readonly plane: number;
   readonly centre: Point;
   readonly scale: number;
   readonly domain: readonly Point[];
   readonly view: Rect;
+  readonly limits: Limits;
   readonly n_cells: number;
   readonly n_vertices: number;
   readonly n_regions: number | null;
@@ -89,6 +93,17 @@ export interface PictureMessage extends Colouring {
   readonly cellOffsets: Uint32Array;
   readonly cellVertices: Uint32Array;
   readonly boundary: Float32Array;
+}
+
+/** What the checks of picture `number` found. */
+export interface CertificateMessage {
+  readonly kind: "certificate";
+  readonly sequence: number;
+  readonly view_id: string | null;
+  readonly number: number;
+  readonly verdict: "sound" | "unsound" | "failed";
+  /** Names and values, as they are shown. */
+  readonly figures: readonly (readonly [string, string])[];
 }
 
 export interface ColoursMessage extends Colouring {
@@ -124,6 +139,7 @@ export type Message =
   | BoardMessage
   | AnchorsMessage
   | PictureMessage
+  | CertificateMessage
   | ColoursMessage
   | FailedMessage
   | InspectionMessage;
@@ -197,6 +213,8 @@ export function decode(content: { readonly kind: string } & object, buffers: rea
       };
     case "colours":
       return { ...(content as ColoursMessage), ...colouring(buffers, 0) };
+    case "certificate":
+      return content as CertificateMessage;
     case "failed":
       return content as FailedMessage;
     case "inspection":

@@ -5,6 +5,7 @@
  */
 
 import { Board } from "./board.ts";
+import { CertificateBadge } from "./certificate.ts";
 import { element, laidOut } from "./dom.ts";
 import type { Point } from "./geometry.ts";
 import type { DragPhase } from "./handles.ts";
@@ -48,6 +49,7 @@ export class Session {
   private readonly inspector = new Inspector();
   private readonly errors = new ErrorPanel();
   private readonly status = new StatusLine();
+  private readonly certificate: CertificateBadge;
   private readonly theme: ThemeWatch;
   private anchors: AnchorsMessage | null = null;
   private picture: PictureMessage | null = null;
@@ -96,6 +98,7 @@ export class Session {
       },
       signal,
     );
+    this.certificate = new CertificateBadge(`sc-certificate-${viewId}`, signal);
     this.theme = new ThemeWatch(this.el, () => this.applyTheme(), signal);
     this.compose();
   }
@@ -121,7 +124,7 @@ export class Session {
 
   destroy(): void {
     this.inspections.destroy();
-    for (const part of [this.board, this.boardBar, this.sliceBar, this.slice, this.tray, this.legend, this.inspector, this.errors, this.status]) {
+    for (const part of [this.board, this.boardBar, this.sliceBar, this.slice, this.tray, this.legend, this.inspector, this.errors, this.status, this.certificate]) {
       part?.destroy();
     }
     this.el.remove();
@@ -132,7 +135,8 @@ export class Session {
     const slicePanel = element("div", { class: "sc-panel sc-slice-panel" }, this.sliceBar.el, this.slicePlace, this.legend.el);
     const side = element("div", { class: "sc-side" }, this.tray.el);
     const panels = element("div", { class: "sc-panels" }, boardPanel, slicePanel, side, this.inspector.el);
-    this.el.append(panels, this.errors.el, this.status.el);
+    const foot = element("div", { class: "sc-foot" }, this.status.el, this.certificate.el, this.certificate.panel);
+    this.el.append(panels, this.errors.el, foot);
   }
 
   private buildSlice(): void {
@@ -184,6 +188,11 @@ export class Session {
       case "picture":
         this.receivePicture(message);
         break;
+      case "certificate":
+        if (message.number === this.picture?.number) {
+          this.certificate.update(message);
+        }
+        break;
       case "colours":
         this.legend.update(message.legend);
         this.slice?.recolour(message);
@@ -219,6 +228,8 @@ export class Session {
 
   private receivePicture(picture: PictureMessage): void {
     const isNewPlane = this.picture === null || picture.plane !== this.plane;
+    // The same picture comes again when another view says hello; its certificate follows it.
+    this.certificate.expire();
     this.picture = picture;
     this.plane = picture.plane;
     this.settle(picture.sequence, picture.view_id);
@@ -315,6 +326,9 @@ export class Session {
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);
+    if (isClosed) {
+      this.certificate.close();
+    }
   }
 
   private statusView(): StatusView {

@@ -13,6 +13,7 @@ import { SlicePlot, type Frame } from "./plot.ts";
 import type { ColoursMessage, PictureMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
 import { formatPlace } from "./format.ts";
+import type { Limits } from "./limits.ts";
 
 export interface SliceEvents {
   onAnchor(index: number, u: Point, phase: DragPhase): void;
@@ -29,6 +30,11 @@ export interface SliceEvents {
 const KEY_STEP = 1 / 50;
 const LARGE_STEP = 5;
 const HINT_MILLISECONDS = 1600;
+const WHEEL_HINT = "Click the plot or hold Ctrl to zoom with the wheel";
+const STOP_HINTS: Readonly<Record<keyof Limits, string>> = {
+  finest: "As close as float64 can see",
+  coarsest: "As far out as float64 can see",
+};
 const STALE_MILLISECONDS = 400;
 
 export class SlicePanel {
@@ -41,7 +47,7 @@ export class SlicePanel {
     "aria-roledescription": "plot",
   });
   private readonly highlight = new Outline("sc-hovered");
-  private readonly hint = element("div", { class: "sc-hint", "aria-hidden": "true" }, "Click the plot or hold Ctrl to zoom with the wheel");
+  private readonly hint = element("div", { class: "sc-hint", role: "status", "aria-label": "Hint" });
   /** What the status line says, while there is no picture; it may be out of sight. */
   private readonly notice = element("div", { class: "sc-notice", "aria-hidden": "true", hidden: true });
   private readonly handles: Handles;
@@ -79,7 +85,9 @@ export class SlicePanel {
           this.view = view;
           events.onView(view);
         },
-        onIgnoredWheel: () => this.showHint(),
+        onIgnoredWheel: () => this.showHint(WHEEL_HINT),
+        limits: () => this.picture?.limits ?? null,
+        onStopped: (side) => this.showHint(STOP_HINTS[side]),
         isFocused: events.isFocused,
       },
       signal,
@@ -255,7 +263,8 @@ export class SlicePanel {
     this.outlineHovered();
   }
 
-  private showHint(): void {
+  private showHint(text: string): void {
+    assign(this.hint, { textContent: text });
     this.hint.classList.add("sc-shown");
     clearTimeout(this.hintTimer);
     this.hintTimer = window.setTimeout(() => this.hint.classList.remove("sc-shown"), HINT_MILLISECONDS);

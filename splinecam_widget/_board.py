@@ -158,3 +158,23 @@ def plane_board(background: Any, extent: Any, input_shape: tuple[int, ...]) -> P
         raise ValueError(f"extent: expected (left, right, bottom, top) with left < right and bottom < top, got {extent}")
     left, right, bottom, top = (float(v) for v in numbers)
     return PlaneBoard(background_png(background), (left, right, bottom, top))
+
+
+def check_labels(board: Any, class_names: list[str] | None) -> None:
+    """Raise ValueError if a label of the board has no name."""
+    labels = board.labels if isinstance(board, ImageBoard) else None
+    if labels is not None and class_names is not None and labels.max() >= len(class_names):
+        raise ValueError(
+            f"labels: expected numbers from 0 to {len(class_names) - 1}, one for each of the {len(class_names)} "
+            f"class_names, got {labels.max()}")
+
+
+def checked_board(images: Any, labels: Any, background: Any, extent: Any, shape: tuple[int, ...]) -> Any:
+    """The board of a user's images or background; None without either."""
+    if images is not None and background is not None:
+        raise ValueError("background: expected either images or a background, got both")
+    if labels is not None and images is None:
+        raise ValueError("labels: expected images to go with them, got none")
+    if images is not None:
+        return image_board(images, labels, shape)
+    return None if background is None else plane_board(background, extent, shape)

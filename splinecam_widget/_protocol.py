@@ -12,6 +12,7 @@ from ._colours import Colouring, class_words, hex_of
 from ._images import Renderer
 from ._scene import Shown
 from .engine.arrays import Float64
+from .engine.certificate import Certificate
 from .engine.evaluation import evaluate
 
 Message = tuple[dict[str, Any], list[bytes]]
@@ -81,9 +82,10 @@ def picture_message(
         to_input = {"origin": plane.origin.ravel().tolist(), "basis": plane.basis.reshape(2, 2).tolist()}
     boundary = shown.winners.boundary.points if has_boundary else np.empty((0, 2, 2))
     content = {
-        "kind": "picture", **asked, "plane": shown.plane_number, "centre": centre.tolist(), "scale": scale,
-        "domain": plane.domain.tolist(),
+        "kind": "picture", **asked, "number": shown.number, "plane": shown.plane_number,
+        "centre": centre.tolist(), "scale": scale, "domain": plane.domain.tolist(),
         "view": [centre[0] - scale, centre[0] + scale, centre[1] - scale, centre[1] + scale],
+        "limits": {"finest": shown.limits.finest, "coarsest": shown.limits.coarsest},
         "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
         "exact": True, "to_input": to_input, "legend": colouring.legend, "timing": timing,
     }
@@ -92,6 +94,21 @@ def picture_message(
         relative(partition.vertices), partition.cell_offsets.astype("<u4").tobytes(),
         partition.cell_vertices.astype("<u4").tobytes(), colours, relative(boundary), points, offsets, piece_colours,
     ]
+
+
+def certificate_message(shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> Message:
+    """What the checks of a picture found, or why they could not be made."""
+    if isinstance(found, Certificate):
+        verdict, figures = "sound" if found.is_sound else "unsound", found.figures
+    else:
+        verdict, figures = "failed", (("error", error_text(found)),)
+    head = {"kind": "certificate", **asked, "number": shown.number}
+    return {**head, "verdict": verdict, "figures": [list(figure) for figure in figures]}, []
+
+
+def error_text(error: Exception) -> str:
+    """What an error says; its kind, where it says nothing."""
+    return str(error) or type(error).__name__
 
 
 def colours_message(shown: Shown, colouring: Colouring) -> Message:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ._board import ImageBoard, Place, PlaneBoard
+from ._limits import Limits, limits_of
 from .engine.arrays import Float64, as_numbers
 from .engine.boundary import Winners, winners_of
 from .engine.compute import Work
@@ -70,9 +71,13 @@ class Shown:
         The network at the anchors.
     partition : Partition
     winners : Winners
+    number : int
+        Counts what was shown, from 1.
     plane_number : int
         Counts planes; the coordinates of two pictures can be compared when it is the same.
     is_default_domain : bool
+    limits : Limits
+        Of views near the one on show.
     work : Work
     seconds : float
         Time for partition, regions and boundary.
@@ -82,8 +87,10 @@ class Shown:
     outputs: Float64
     partition: Partition
     winners: Winners
+    number: int
     plane_number: int
     is_default_domain: bool
+    limits: Limits
     work: Work
     seconds: float
 
@@ -157,8 +164,9 @@ class Scene:
             winners = winners_of(partition)
         with torch.no_grad():
             outputs = evaluate(explorer.network, torch.from_numpy(np.stack([a.x for a in anchors]))).numpy()
-        shown = Shown(anchors, outputs, partition, winners, number, is_default, explorer.work,
-                      time.perf_counter() - started)
+        picture_number = 1 if before is None else before.number + 1
+        shown = Shown(anchors, outputs, partition, winners, picture_number, number, is_default,
+                      self._limits(partition.plane), explorer.work, time.perf_counter() - started)
         accept(shown)
         self.shown = shown
         if self._is_closed:
@@ -231,8 +239,14 @@ class Scene:
         elif domain is not None:
             if wish.plane not in (-1, number):  # a range of a plane that is gone
                 return self._plane(anchors, replace(wish, domain=KEEP), before)
-            return plane.with_domain(domain), number, False
+            plane = plane.with_domain(domain)
+            self._limits(plane).check(plane.domain)
+            return plane, number, False
         return plane.with_domain(self._default_domain(coordinates)), number, True
+
+    def _limits(self, plane: Slice) -> Limits:
+        assert plane.anchors is not None
+        return limits_of(plane, self._default_domain(plane.anchors))
 
     def _default_domain(self, coordinates: Float64) -> Float64:
         if isinstance(self.board, PlaneBoard):

@@ -72,6 +72,15 @@ class Worker:
         with self._condition:
             return self._condition.wait_for(lambda: self._running is None and not self._waiting, timeout)
 
+    def wait_rest(self, seconds: float, is_wanted: Callable[[], bool]) -> None:
+        """Wait until nothing has run or waited for `seconds`, a job has ended and `is_wanted()` is false, or this is closed."""
+        with self._condition:
+            while is_wanted() and not self._closed:
+                if self._running is not None or self._waiting:
+                    self._condition.wait()
+                elif not self._condition.wait_for(lambda: self._waiting or self._closed, seconds):
+                    return
+
     def close(self) -> None:
         """Drop what waits, stop what runs at its next tick, and take no more."""
         with self._condition:

@@ -13,7 +13,8 @@ import anywidget
 import numpy as np
 import traitlets
 
-from ._board import ImageBoard, PlaneBoard, image_board, plane_board
+from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
+from ._checks import Checks
 from ._colours import COLOR_BY, Colouring, colouring_of
 from ._figure import figure_json
 from ._images import Renderer, layout_of
@@ -21,95 +22,27 @@ from ._protocol import (
     Message,
     anchors_message,
     board_message,
+    certificate_message,
     colours_message,
+    error_text,
     inspection_message,
     picture_message,
     value_names,
 )
 from ._scene import KEEP, Scene, Shown, Wish
 from ._scheduler import Worker
+from ._traits import ColouringTrait, DomainTrait, anchor_trait, corners
+from ._wishes import ANCHORS, wish_of, with_traits
 from .engine import threads
-from .engine.arrays import Float64, as_numbers
+from .engine.arrays import as_numbers
+from .engine.certificate import Certificate
 from .engine.errors import Cancelled, UnsupportedModelError
 from .engine.network import Network
 from .engine.partition import Partition
-from .engine.slices import Slice, as_domain, rectangle
+from .engine.slices import Slice, as_domain
 from .engine.warmup import is_warm, warm_up
 
-ANCHORS = ("x1", "x2", "x3")
-
 _STATIC = pathlib.Path(__file__).parent / "static"
-
-
-class Input(np.ndarray[Any, np.dtype[np.float64]]):
-    """An anchor as a trait holds it: an array, but two of them are equal or not as a whole.
-
-    Traits and links compare old and new with ``==`` and ``!=`` and take the answer as a truth value.
-    """
-
-    is_whole = False
-    """Slices and results of arithmetic compare entry by entry, as any array."""
-
-    def __eq__(self, other: object) -> Any:
-        if self.is_whole and getattr(other, "is_whole", False):
-            return bool(np.array_equal(self, other))  # type: ignore[arg-type]
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> Any:
-        if self.is_whole and getattr(other, "is_whole", False):
-            return not self == other
-        return super().__ne__(other)
-
-    __hash__ = None
-
-
-class ArrayTrait(traitlets.TraitType[Float64, Any]):
-    """A float64 array of finite numbers, read-only; any tensor or array may be set."""
-
-    info_text = "an array of finite real numbers"
-
-    def validate(self, obj: Any, value: Any) -> Float64:
-        array, _ = as_numbers(value, self.name or "array")
-        expected = obj.input_shape
-        if expected is not None and array.shape != expected:
-            raise ValueError(f"{self.name}: expected shape {expected}, got {array.shape}")
-        whole = array.view(Input)
-        whole.is_whole = True
-        whole.flags.writeable = False
-        return whole
-
-
-class DomainTrait(traitlets.TraitType[Any, Any]):
-    """A convex polygon as a list of corners, or None; any array of shape (k, 2) may be set."""
-
-    info_text = "the corners of a convex polygon"
-
-    def validate(self, _: Any, value: Any) -> list[list[float]] | None:
-        return _corners(value)
-
-
-class ColouringTrait(traitlets.TraitType[str, str]):
-    """One of the names in `COLOR_BY`, and one that the model has."""
-
-    info_text = "the name of a colouring"
-
-    def validate(self, obj: Any, value: Any) -> str:
-        if value not in COLOR_BY:
-            raise ValueError(f"color_by: expected one of {', '.join(COLOR_BY)}, got {value!r}")
-        obj.check_colouring(value)
-        return str(value)
-
-
-def _array_to_json(value: Float64 | None, _: Any) -> Any:
-    return None if value is None else {"shape": list(value.shape), "data": value.tobytes()}
-
-
-def _array_from_json(value: Any, _: Any) -> Any:
-    return None if value is None else np.frombuffer(bytes(value["data"]), np.float64).reshape(value["shape"])
-
-
-def _anchor() -> Any:
-    return ArrayTrait().tag(sync=True, to_json=_array_to_json, from_json=_array_from_json)
 
 
 class SplineCamWidget(anywidget.AnyWidget):
@@ -143,6 +76,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     ----------
     partition : Partition or None
         The exact partition on show, None until the first is done.
+    certificate : Certificate or None
+        How the checks of that partition came out; None until they are done.
     status : dict
         What it is doing: state, text, cells, regions, seconds, vertices_evaluated, cells_reused, ...
     error : str
@@ -168,11 +103,11 @@ class SplineCamWidget(anywidget.AnyWidget):
     _esm = (_STATIC / "widget.js").read_text(encoding="utf-8")
     _css = (_STATIC / "widget.css").read_text(encoding="utf-8")
 
-    x1 = _anchor()
+    x1 = anchor_trait()
     """Anchor A: (*input_shape,) float64. Settable and observable."""
-    x2 = _anchor()
+    x2 = anchor_trait()
     """Anchor B."""
-    x3 = _anchor()
+    x3 = anchor_trait()
     """Anchor C."""
     domain = DomainTrait(None, allow_none=True).tag(sync=True)
     """The polygon on show as a list of corners in slice coordinates, None for the default square. Settable."""
@@ -196,9 +131,9 @@ class SplineCamWidget(anywidget.AnyWidget):
         anchors = Slice.through(x1, x2, x3)  # all checks of the anchors, before anything else
         shape = anchors.input_shape
         points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
-        board = _checked_board(images, labels, background, extent, shape)
+        board = checked_board(images, labels, background, extent, shape)
         self._class_names = _checked_names(class_names)
-        _check_labels(board, self._class_names)
+        check_labels(board, self._class_names)
         self._class_names_given = self._class_names is not None
         if not callable(model):
             raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
@@ -214,6 +149,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         )
         self._worker = Worker("splinecam-widget", threads.enter)
         self._answers = Worker("splinecam-widget-answers", threads.enter)
+        scene = self._scene  # and not this widget, which a check that still runs would hold
+        self._checks = Checks(self._worker, lambda: scene.shown)
         self._lock = threading.RLock()
         self._last: dict[str, Message] = {}
         self._dirty: dict[str, Any] = {}
@@ -221,11 +158,12 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._numbers = itertools.count(1)
         self._set_at: dict[str, int] = {}
         self._failure: Exception | None = None
+        self._check_failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
         default = "output" if self._is_regression else "class"
         super().__init__(
-            x1=points[0], x2=points[1], x3=points[2], domain=_corners(domain), _colourings=self._found_colourings(),
+            x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
             color_by=color_by or default, _figure=figure_json(),
         )
         self._set_status("waiting", "")
@@ -244,13 +182,22 @@ class SplineCamWidget(anywidget.AnyWidget):
         return None if shown is None else shown.partition
 
     @property
+    def certificate(self) -> Certificate | None:
+        """The certificate of the partition on show, with a sample of its cells; None until it is there.
+
+        It is computed in the background when nothing has been asked for during a moment. `wait` does not wait for it. For one
+        at once, or of all cells, call `partition.certificate`.
+        """
+        return self._checks.of(self._scene.shown)
+
+    @property
     def plane(self) -> Slice | None:
         """The slice on show."""
         partition = self.partition
         return None if partition is None else partition.plane
 
     def wait(self, timeout: float | None = None) -> Partition:
-        """Wait until the exact partition of the current state is there, and return it.
+        """Wait until the exact partition of the current state is there, and return it. Its certificate may come later.
 
         Raises
         ------
@@ -273,6 +220,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._is_closed = True
             self._worker.close()
             self._answers.close()
+            self._checks.close()
             with self._lock:
                 self._last.clear()
             self._scene.close()
@@ -315,7 +263,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             return
         asked = {"sequence": request.get("sequence", 0), "view_id": request.get("view_id")}
         try:
-            wish = _wish_of(request)
+            wish = wish_of(request)
         except (KeyError, TypeError, ValueError) as error:
             refused = ValueError(f"request: expected one as in docs/protocol.md, got {request!r} ({error})")
             self._worker.submit(("show", asked["view_id"]), lambda _: self._refuse(refused, asked))
@@ -349,7 +297,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             dirty = dict(self._dirty)
             later = {name for name, set_at in self._set_at.items() if set_at > number}
-        wish = _with_traits(wish, dirty, later)
+        wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
             if not is_warm():
@@ -361,9 +309,10 @@ class SplineCamWidget(anywidget.AnyWidget):
             with self._lock:
                 self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
             self._publish(shown, asked, {"received": received, "engine": engine})
-            self._failure = None
-            self._set_error("")
+            self._failure = self._check_failure = None
+            self._renew_error()
             self._set_status("exact", _exact_text(shown), asked, shown)
+            self._checks.begin(shown, lambda found: self._checked(shown, asked, found))
         except Cancelled:
             raise
         except Exception as error:
@@ -372,14 +321,14 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
         self._failure = error
-        text = self._refusal_text(error)
-        self._set_error(text)
+        self._renew_error()
         self._set_status("error", self._refusal_status(error), asked)
+        text = self._refusal_text(error)
         self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": text}, [])
 
     def _refusal_text(self, error: Exception) -> str:
         """What went wrong, and that the picture on show is not the one asked for."""
-        text = _error_text(error)
+        text = error_text(error)
         if self._scene.shown is None:
             return text
         separator = "\n\n" if "\n" in text else " "
@@ -405,14 +354,36 @@ class SplineCamWidget(anywidget.AnyWidget):
         picture = picture_message(shown, colouring, asked, self._has_boundary, timing)
         timing["pack"] = time.perf_counter() - started
         timing["sent"] = time.time()
-        self._keep("picture", picture)
-        domain = None if shown.is_default_domain else _corners(shown.partition.plane.domain)
+        with self._lock:
+            self._last.pop("certificate", None)
+            self._keep("picture", picture)
+        domain = None if shown.is_default_domain else corners(shown.partition.plane.domain)
         for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
             with self._lock:
                 if name in self._dirty or _is_same(getattr(self, name), value):
                     continue
                 self._own[name] = value
             setattr(self, name, value)
+
+    def _checked(self, shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> None:
+        """The checks of a picture are done; if it is still on show, say so. On the checks' thread."""
+        with self._lock:  # which the next picture needs to be kept
+            if self._scene.shown is not shown:
+                return
+            self._keep("certificate", certificate_message(shown, asked, found))
+            self._check_failure = found if isinstance(found, Exception) else None
+        self._renew_error()
+
+    def _renew_error(self) -> None:
+        """Set `error`, which threads of pictures and checks may both be about to do, to what stands."""
+        while self.error != (text := self._standing_error()):
+            self._set_error(text)
+
+    def _standing_error(self) -> str:
+        """What is wrong with the picture on show, "" if nothing is."""
+        if self._failure is not None:
+            return self._refusal_text(self._failure)
+        return "" if self._check_failure is None else f"The picture could not be checked: {error_text(self._check_failure)}"
 
     def _recolour(self) -> None:
         shown = self._scene.shown
@@ -421,7 +392,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         try:
             content, buffers = colours_message(shown, self._colouring(shown))
         except Exception as error:
-            self._set_error(_error_text(error))
+            self._set_error(error_text(error))
             return
         points, offsets, piece_colours = buffers[1:]
         with self._lock:
@@ -430,7 +401,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             picture, old = self._last["picture"]
             self._last["picture"] = (
                 {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
-        self._set_error("" if self._failure is None else self._refusal_text(self._failure))
+        self._renew_error()
         self._tell(content, buffers)
 
     def _colouring(self, shown: Shown) -> Colouring:
@@ -455,7 +426,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         if "board" not in self._last:
             self._last["board"] = board_message(self._scene.board, self._class_names)
         with self._lock:
-            for kind in ("board", "anchors", "picture"):
+            for kind in ("board", "anchors", "picture", "certificate"):
                 if kind in self._last:
                     self._tell(*self._last[kind])
 
@@ -468,7 +439,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         except Exception as error:
             answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
                       "prediction": "", "is_class": False, "values": [], "slope": None, "distance": None, "picture_size": None}
-            self._tell({**answer, "error": _error_text(error)}, [])
+            self._tell({**answer, "error": error_text(error)}, [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------
 
@@ -499,29 +470,6 @@ class SplineCamWidget(anywidget.AnyWidget):
         self.set_trait("status", status)
 
 
-def _wish_of(request: dict[str, Any]) -> Wish:
-    """The browser's request, as docs/protocol.md has it."""
-    domain = request["domain"]
-    if isinstance(domain, list):
-        left, right, bottom, top = (float(v) for v in domain)
-        domain = rectangle(left, right, bottom, top)
-    elif domain not in (None, KEEP):
-        raise ValueError(f"domain: expected keep, null or four numbers, got {domain!r}")
-    first, second, third = (KEEP if a["kind"] == KEEP else a for a in request["anchors"])
-    return Wish((first, second, third), domain, int(request["plane"]))
-
-
-def _with_traits(wish: Wish, dirty: dict[str, Any], later: set[str]) -> Wish:
-    """A wish of the browser's under what was set in Python: not yet shown (`dirty`), or set since and shown (`later`)."""
-    anchors = tuple(
-        dirty.get(name, KEEP if name in later else asked) for name, asked in zip(ANCHORS, wish.anchors)
-    )
-    domain = KEEP if "domain" in later else wish.domain
-    if "domain" in dirty:
-        domain = None if dirty["domain"] is None else np.array(dirty["domain"])
-    return Wish(anchors, domain, wish.plane)
-
-
 def _is_same(first: Any, second: Any) -> bool:
     return (first is None) == (second is None) and (first is None or np.array_equal(first, second))
 
@@ -534,36 +482,9 @@ def _exact_text(shown: Shown) -> str:
             f" · exact · {time_text}")
 
 
-def _error_text(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _corners(domain: Any) -> list[list[float]] | None:
-    """A domain as JSON has it; checked."""
-    return None if domain is None else [[float(x), float(y)] for x, y in as_domain(domain)]
-
-
 def _checked_names(class_names: Any) -> list[str] | None:
     if class_names is None:
         return None
     if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
         raise ValueError(f"class_names: expected a list of names, got {class_names!r}")
     return [str(name) for name in class_names]
-
-
-def _check_labels(board: Any, class_names: list[str] | None) -> None:
-    labels = board.labels if isinstance(board, ImageBoard) else None
-    if labels is not None and class_names is not None and labels.max() >= len(class_names):
-        raise ValueError(
-            f"labels: expected numbers from 0 to {len(class_names) - 1}, one for each of the {len(class_names)} "
-            f"class_names, got {labels.max()}")
-
-
-def _checked_board(images: Any, labels: Any, background: Any, extent: Any, shape: tuple[int, ...]) -> Any:
-    if images is not None and background is not None:
-        raise ValueError("background: expected either images or a background, got both")
-    if labels is not None and images is None:
-        raise ValueError("labels: expected images to go with them, got none")
-    if images is not None:
-        return image_board(images, labels, shape)
-    return None if background is None else plane_board(background, extent, shape)

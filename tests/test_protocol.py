@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -18,7 +19,9 @@ from splinecam_widget._protocol import (
     Message,
     anchors_message,
     board_message,
+    certificate_message,
     colours_message,
+    error_text,
     inspection_message,
     picture_message,
     prediction_text,
@@ -138,9 +141,11 @@ class TestPicture:
         assert (content["kind"], content["sequence"], content["view_id"]) == ("picture", 7, "a1b2")
         assert content["exact"] is True
         assert content["to_input"] is None
+        assert content["limits"] == {"finest": shown.limits.finest, "coarsest": shown.limits.coarsest}
+        assert content["limits"]["finest"] < 2 * content["scale"] < content["limits"]["coarsest"]
         assert_shows(decoded(content, buffers), shown.partition)
 
-    @pytest.mark.parametrize("share", [1e-3, 1e-9])
+    @pytest.mark.parametrize("share", [1e-3, 1e-9])  # the second is near the limit
     def test_deep_zoom_is_sharp(self, scene: Scene, shown: Shown, share: float) -> None:
         boundary = shown.winners.boundary.points
         middle = boundary[len(boundary) // 2].mean(axis=0)
@@ -206,6 +211,23 @@ class TestPicture:
         picture, expected = picture_of(shown, color_by)
         assert content == {"kind": "colours", "legend": picture["legend"]}
         assert buffers == [expected[3], *expected[5:]]
+
+
+class TestCertificate:
+    def test_names_its_picture_and_has_the_figures(self, shown: Shown) -> None:
+        found = shown.partition.certificate()
+        content, buffers = certificate_message(shown, ASKED, found)
+        json.dumps(content)
+        assert content == {"kind": "certificate", **ASKED, "number": picture_of(shown)[0]["number"], "verdict": "sound",
+                           "figures": [list(figure) for figure in found.figures]}
+        assert buffers == []
+        unsound = certificate_message(shown, ASKED, dataclasses.replace(found, euler=0))[0]
+        assert unsound["verdict"] == "unsound"
+
+    def test_what_went_wrong(self, shown: Shown) -> None:
+        content, _ = certificate_message(shown, ASKED, ValueError("bad"))
+        assert (content["verdict"], content["figures"]) == ("failed", [["error", "bad"]])
+        assert error_text(KeyError()) == "KeyError"
 
 
 class TestInspection:

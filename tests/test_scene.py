@@ -200,6 +200,32 @@ class TestReuse:
         assert_exact(shown)
 
 
+class TestLimits:
+    def test_a_zoom_may_go_to_the_limits(self, scene: Scene, first: Shown) -> None:
+        u = first.partition.vertices[first.partition.n_cells // 2]
+        for width in (first.limits.finest, first.limits.coarsest):
+            domain = rectangle(u[0] - width / 2, u[0] + width / 2, u[1] - width / 2, u[1] + width / 2)
+            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number), no_tick)
+            certificate = shown.partition.certificate()
+            assert certificate.is_sound, str(certificate)
+
+    def test_at_the_limit_a_move_sideways_is_not_refused(self, scene: Scene, first: Shown) -> None:
+        shown, width = first, first.limits.finest
+        domain = first.partition.plane.domain.mean(axis=0) + rectangle(0, width, 0, width)
+        for _ in range(20):
+            domain = domain + [width / 2, 0]
+            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number), no_tick)
+        assert shown.partition.plane.domain.tolist() == domain.tolist()
+
+    def test_a_range_that_stays_is_not_refused(self, scene: Scene, first: Shown) -> None:
+        """Anchors far away make the numbers larger; the view has fewer digits then, and is what was asked for."""
+        width = first.limits.finest
+        scene.show(Wish((KEEP,) * 3, rectangle(0, width, 0, width), first.plane_number), no_tick)
+        shown = scene.show(Wish((KEEP, KEEP, 1000 * IMAGES[9].astype(float))), no_tick)
+        assert shown.limits.finest > 10 * width
+        assert np.ptp(shown.partition.plane.domain[:, 0]) == pytest.approx(width)
+
+
 class TestPlane:
     """Models of two inputs: every slice is the whole plane."""
 
@@ -256,6 +282,8 @@ class TestFailure:
             (Wish(({"kind": "blend", "indices": [1, -2], "weights": [1, 1]}, KEEP, KEEP)), "blend: expected images"),
             (Wish(({"kind": "point", "x": [0, 0]}, KEEP, KEEP)), "anchors: expected keep, image, blend, slice or point"),
             (Wish(({"kind": "new"}, KEEP, KEEP)), "anchors: expected keep, image, blend, slice or point, got"),
+            (Wish((KEEP,) * 3, rectangle(1, 1 + 1e-12, 1, 1 + 1e-12)), "domain: expected a width of at least .* got 1e-12"),
+            (Wish((KEEP,) * 3, rectangle(0, 1e9, 0, 1)), "domain: expected a width of at most .* got 1e\\+09"),
             (Wish((KEEP,) * 3, np.zeros((4, 2))), "domain: expected a polygon of positive area, got area 0"),
         ],
     )

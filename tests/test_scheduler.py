@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -162,6 +163,54 @@ class TestWaiting:
         assert second.begun.wait(SECONDS)
         assert not worker.wait_idle(0)
         second.may_end.set()
+
+
+class TestRest:
+    def test_at_rest_from_the_start(self, worker: Worker) -> None:
+        worker.wait_rest(0.01, lambda: True)
+
+    def test_not_before_what_runs_has_ended(self, worker: Worker, gate: Gate) -> None:
+        order: list[str] = []
+
+        def rest() -> None:
+            worker.wait_rest(0.01, lambda: True)
+            order.append("rest")
+
+        waiting = threading.Thread(target=rest)
+        waiting.start()
+        worker.submit("other", lambda _: order.append("job"))
+        gate.may_end.set()
+        waiting.join(SECONDS)
+        assert order == ["job", "rest"]
+
+    def test_a_job_begins_the_wait_anew(self, worker: Worker) -> None:
+        begun = threading.Event()
+        ended: list[float] = []
+
+        def asked() -> bool:
+            if not begun.is_set():  # the wait has begun; a job comes in the middle of it
+                begun.set()
+                threading.Timer(0.1, worker.submit, ("key", lambda _: ended.append(time.monotonic()))).start()
+            return True
+
+        worker.wait_rest(0.2, asked)
+        assert time.monotonic() - ended[0] >= 0.19
+
+    def test_ends_when_it_is_not_wanted_after_a_job(self, worker: Worker, gate: Gate) -> None:
+        wanted = [True]
+        waiting = threading.Thread(target=worker.wait_rest, args=(SECONDS, lambda: wanted[0]))
+        waiting.start()
+        wanted[0] = False
+        gate.may_end.set()
+        waiting.join(SECONDS / 2)
+        assert not waiting.is_alive()
+
+    def test_ends_when_the_worker_is_closed(self, worker: Worker, gate: Gate) -> None:
+        waiting = threading.Thread(target=worker.wait_rest, args=(SECONDS, lambda: True))
+        waiting.start()
+        worker.close()
+        waiting.join(SECONDS / 2)
+        assert not waiting.is_alive()
 
 
 class TestEnding:

@@ -1,8 +1,8 @@
 /**
  * The development page: the real widget on a fake model, without Jupyter.
  *
- * Query: `mode` images | plane | empty, `theme` light | dark, `delay` ms, `cells` (many, for measuring), `images`, `figure` =
- * late, `kernel` = none, `width` px. `window.dev` serves the page's own tests.
+ * Query: `mode` images | plane | empty, `theme` light | dark, `delay` ms, `cells` (many, for measuring), `images`, `certificate` = none |
+ * sound | unsound | failed, `figure` = late, `kernel` = none, `width` px. `window.dev` serves the page's own tests.
  */
 
 import widget from "../widget.ts";
@@ -15,6 +15,7 @@ const options: FakeOptions = {
   delay: Number(query.get("delay") ?? 30),
   cells: Number(query.get("cells") ?? 0),
   images: Number(query.get("images") ?? 1797),
+  certificate: (query.get("certificate") ?? "sound") as FakeOptions["certificate"],
 };
 document.documentElement.dataset["theme"] = query.get("theme") ?? "light";
 const host = document.getElementById("host")!;

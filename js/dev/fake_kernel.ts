@@ -14,6 +14,8 @@ export interface FakeOptions {
   /** When positive: this many meaningless cells instead of the network's. */
   readonly cells: number;
   readonly images: number;
+  /** What the checks of every picture find. */
+  readonly certificate: "none" | "sound" | "unsound" | "failed";
 }
 
 interface Anchor {
@@ -25,6 +27,22 @@ interface Anchor {
 }
 
 const CLASSES = 10;
+const LIMITS = { finest: 1e-8, coarsest: 1e8 };
+
+function certificateFigures(nCells: number, isSound: boolean): string[][] {
+  return [
+    ["cells", nCells.toLocaleString("en-US")],
+    ["maps and patterns checked", nCells > 256 ? "of 256 cells, sampled" : "of all cells"],
+    ["areas against the domain's", "1.1e-16"],
+    ["V − E + F", "1"],
+    ["cells not convex", "0"],
+    ["edges without their cells", "0"],
+    ["cells with two patterns", isSound ? "0" : "3, expected 0"],
+    ["against the model itself in float64", isSound ? "3.4e-16" : "2.7e-02, expected at most 1e-09"],
+    ["ties on the boundary", "1.2e-15"],
+    ["crossings float64 cannot tell apart", "0"],
+  ];
+}
 
 export class FakeKernel implements Kernel {
   private readonly network: FakeNetwork;
@@ -40,6 +58,8 @@ export class FakeKernel implements Kernel {
   private cells: Cell[] = [];
   private pending: Request | null = null;
   private timer = 0;
+  private number = 0;
+  private checkTimer = 0;
 
   constructor(private readonly options: FakeOptions) {
     const random = randomNumbers(7);
@@ -158,6 +178,7 @@ export class FakeKernel implements Kernel {
       packedCells = wire(this.cells, centre, scale, model.get("color_by"));
     }
     const nCells = packedCells.colours.length;
+    this.number += 1;
     const w = packedCells;
     model.deliver(
       {
@@ -169,6 +190,8 @@ export class FakeKernel implements Kernel {
         scale,
         domain,
         view,
+        number: this.number,
+        limits: LIMITS,
         n_cells: nCells,
         n_vertices: w.nVertices,
         n_regions: nCells,
@@ -182,6 +205,19 @@ export class FakeKernel implements Kernel {
     const seconds = (performance.now() - began) / 1000;
     const text = `${nCells.toLocaleString("en-US")} cells · ${nCells.toLocaleString("en-US")} linear regions · exact · ${Math.round(seconds * 1000)} ms`;
     model.assign("status", { state: this.pending === null ? "exact" : "computing", text, note: "", cells: nCells, regions: nCells, seconds, sequence, view_id });
+    this.check(model, sequence, view_id, nCells);
+  }
+
+  /** Takes as long as the picture took, twice. */
+  private check(model: FakeModel, sequence: number, view_id: string, nCells: number): void {
+    const { number } = this;
+    const verdict = this.options.certificate;
+    clearTimeout(this.checkTimer);
+    if (verdict !== "none") {
+      const figures = verdict === "failed" ? [["error", "CUDA error: out of memory"]] : certificateFigures(nCells, verdict === "sound");
+      const content = { kind: "certificate", sequence, view_id, number, verdict, figures };
+      this.checkTimer = window.setTimeout(() => model.deliver(content), 2 * this.options.delay);
+    }
   }
 
   private inspect(model: FakeModel, { view_id, id, u }: Record<string, unknown>): void {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright")
@@ -311,6 +312,167 @@ def test_a_failed_request_is_shown_and_solved(opened: Open) -> None:
     assert "out of memory" in widget.error()
     page.evaluate("dev.model.assign('error', '')")
     assert widget.error() == ""
+
+
+class TestCertificate:
+    def test_opens_and_closes_with_the_mouse(self, opened: Open) -> None:
+        widget = opened()
+        widget.wait_certificate("sound")
+        assert widget.badge().inner_text().strip() == "Certified"
+        assert widget.figures() == {}
+        widget.badge().click()
+        assert widget.badge().get_attribute("aria-expanded") == "true"
+        assert widget.figures()["cells"] == f"{widget.status().cells}"
+        assert widget.figures()["V − E + F"] == "1"
+        panel = widget.page.locator(f"[id='{widget.badge().get_attribute('aria-controls')}']")
+        assert panel.count() == 1
+        assert panel.is_visible()
+        widget.badge().click()
+        assert widget.badge().get_attribute("aria-expanded") == "false"
+        assert widget.figures() == {}
+
+    @pytest.mark.parametrize("key", ["Enter", "Space"])
+    def test_opens_and_closes_with_the_keyboard(self, opened: Open, key: str) -> None:
+        widget = opened()
+        widget.wait_certificate("sound")
+        for _ in range(60):
+            if widget.badge().evaluate("button => button === document.activeElement"):
+                break
+            widget.page.keyboard.press("Tab")
+        widget.page.keyboard.press(key)
+        assert "cells" in widget.figures()
+        widget.page.keyboard.press(key)
+        assert widget.figures() == {}
+
+    @pytest.mark.parametrize(("verdict", "text", "name", "value"), [
+        ("unsound", "Not sound", "cells with two patterns", "3, expected 0"),
+        ("failed", "Not checked", "error", "CUDA error: out of memory"),
+    ])
+    def test_says_what_is_wrong_in_words(self, opened: Open, verdict: str, text: str, name: str, value: str) -> None:
+        widget = opened(f"certificate={verdict}")
+        widget.wait_certificate(verdict)
+        assert widget.badge().inner_text().strip() == text
+        assert "The picture on show" in widget.part("Certificate").get_by_role("status").inner_text()
+        widget.badge().click()
+        assert widget.figures()[name] == value
+
+    def test_never_stands_beside_another_picture(self, opened: Open) -> None:
+        widget = opened("delay=150")
+        widget.wait_certificate("sound")
+        widget.badge().click()
+        found, height = widget.figures(), widget.box("Figures of the certificate")["height"]
+        deliver = ("number => dev.model.deliver({kind: 'certificate', sequence: 0, view_id: null, number, verdict: 'unsound', "
+                   "figures: []})")
+        widget.page.evaluate(deliver, 1)
+        assert widget.part("Certificate").get_attribute("data-state") == "unsound"
+        widget.page.get_by_label("Zoom in the slice").click()
+        widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+        assert widget.part("Certificate").get_attribute("data-state") == "pending"
+        widget.page.evaluate(deliver, 1)
+        assert widget.part("Certificate").get_attribute("data-state") == "pending", "of the picture before"
+        widget.wait_certificate("sound")
+        assert widget.figures().keys() == found.keys()
+        widget.page.get_by_label("Zoom in the slice").click()
+        widget.wait_exact(after=1, seconds=EXACT_SECONDS)
+        assert set(widget.figures().values()) == {"…"}
+        assert widget.box("Figures of the certificate")["height"] == height
+        widget.wait_certificate("sound")
+
+    @pytest.mark.parametrize("width", [400, 1200])
+    def test_the_page_does_not_jump_when_it_comes(self, opened: Open, width: int) -> None:
+        widget = opened("certificate=none", size=(width, 1700))
+        root = widget.page.locator(".splinecam-widget")
+        heights = [root.bounding_box()["height"]]  # type: ignore[index]
+        for verdict in ("sound", "unsound", "failed"):
+            widget.page.evaluate(
+                "verdict => dev.model.deliver({kind: 'certificate', sequence: 0, view_id: null, number: 1, verdict, "
+                "figures: []})", verdict)
+            heights.append(root.bounding_box()["height"])  # type: ignore[index]
+        assert heights == [heights[0]] * 4
+
+    def test_what_will_not_come_is_not_waited_for(self, opened: Open) -> None:
+        widget = opened("certificate=none")
+        assert widget.badge().inner_text().strip() == "Checking…"
+        widget.page.evaluate("dev.model.assign('status', {state: 'closed', text: 'Closed'})")
+        assert not widget.badge().is_visible()
+
+
+class TestZoomStops:
+    """The fake kernel's pictures have limits of 1e-8 and 1e8."""
+
+    def hint(self, widget: WidgetPage) -> str:
+        hint = widget.part("Hint")
+        return hint.inner_text() if "sc-shown" in (hint.get_attribute("class") or "") else ""
+
+    def width(self, widget: WidgetPage) -> float:
+        left, right, *_ = view(widget)
+        return right - left
+
+    def wheel(self, widget: WidgetPage, delta: float, limit: float) -> None:
+        """Turn the wheel until the view has a limit's width."""
+        widget.page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+        widget.page.mouse.move(*widget.place(SLICE, 0.4, 0.3))
+        for _ in range(60):
+            if self.width(widget) == pytest.approx(limit, rel=1e-3):
+                return
+            widget.page.mouse.wheel(0, delta)
+            widget.page.wait_for_timeout(10)
+        raise AssertionError(f"the view is {self.width(widget)} wide")
+
+    @pytest.mark.parametrize(("delta", "limit", "text"), [
+        (-480, 1e-8, "As close as float64 can see"), (480, 1e8, "As far out as float64 can see"),
+    ])
+    def test_with_the_wheel_and_says_so(self, opened: Open, delta: float, limit: float, text: str) -> None:
+        widget = opened()
+        self.wheel(widget, delta, limit)
+        widget.page.mouse.wheel(0, delta)
+        widget.page.wait_for_function(
+            "text => document.querySelector('.sc-slice .sc-hint.sc-shown')?.textContent === text", arg=text)
+        widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+        at, asked = view(widget), len(requests(widget))
+        for _ in range(5):
+            widget.page.mouse.wheel(0, delta)
+            widget.page.wait_for_timeout(20)
+        assert view(widget) == at, "the view drifts"
+        assert len(requests(widget)) == asked
+        # The way back begins at once, and takes nothing back first.
+        before = widget.data(SLICE)["view"]
+        widget.page.mouse.wheel(0, -delta)
+        widget.page.wait_for_function(
+            "view => document.querySelector('.sc-slice .sc-frame').dataset.view !== view", arg=before)
+        assert abs(np.log2(self.width(widget) / limit)) == pytest.approx(0.96, abs=0.05)
+        widget.page.wait_for_function("document.querySelector('.sc-slice .sc-hint.sc-shown') === null")
+        assert self.hint(widget) == ""
+
+    @pytest.mark.parametrize(("key", "button", "limit"), [
+        ("+", "Zoom in the slice", 1e-8), ("-", "Zoom out the slice", 1e8)])
+    def test_with_keys_and_buttons(self, opened: Open, key: str, button: str, limit: float) -> None:
+        widget = opened("delay=5")
+        widget.part(SLICE).focus()
+        for _ in range(120):
+            widget.page.keyboard.press(key)
+        assert self.width(widget) == pytest.approx(limit, rel=1e-3)
+        assert "float64" in self.hint(widget)
+        widget.page.wait_for_function("document.querySelector('.sc-slice .sc-hint.sc-shown') === null")
+        widget.page.get_by_label(button).click()
+        assert self.width(widget) == pytest.approx(limit, rel=1e-3)
+        assert "float64" in self.hint(widget)
+
+    def test_panning_goes_on_at_the_limit(self, opened: Open) -> None:
+        widget = opened()
+        self.wheel(widget, -480, 1e-8)
+        left, right, *_ = view(widget)
+        widget.part(SLICE).focus()
+        widget.page.keyboard.press("ArrowRight")
+        assert view(widget)[0] == pytest.approx(left + (right - left) / 12, abs=1e-12)
+        x, y = widget.place(SLICE, 0.1, 0.9)
+        before = view(widget)[0]
+        widget.page.mouse.move(x, y)
+        widget.page.mouse.down()
+        widget.page.mouse.move(x + 50, y, steps=5)
+        widget.page.mouse.up()
+        assert view(widget)[0] < before
+        assert self.width(widget) == pytest.approx(1e-8, rel=1e-3)
 
 
 def test_colours_and_legend(opened: Open) -> None:

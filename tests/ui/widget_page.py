@@ -56,6 +56,25 @@ class WidgetPage:
                 raise AssertionError(f"not exact within {seconds} s: {status}, error: {self.error()!r}")
             self.page.wait_for_timeout(20)
 
+    def wait_certificate(self, state: str, seconds: float = EXACT_SECONDS) -> None:
+        """Wait until the badge says how the checks of the picture on show came out."""
+        self.page.wait_for_function(
+            "([label, i, state]) => document.querySelectorAll(`[aria-label=${label}]`)[i]?.dataset.state === state",
+            arg=["Certificate", self.index, state], timeout=1000 * seconds,
+        )
+
+    def badge(self) -> Locator:
+        """The button of the certificate."""
+        return self.part("Certificate").get_by_role("button")
+
+    def figures(self) -> dict[str, str]:
+        """The figures of the certificate by name, {} while they are not on show."""
+        panel = self.part("Figures of the certificate")
+        if not panel.is_visible():
+            return {}
+        rows = panel.locator("tr").all()
+        return {row.locator("th").inner_text(): row.locator("td").inner_text() for row in rows}
+
     def error(self) -> str:
         """The text of the error panel, "" when it is hidden."""
         panel = self.page.locator("[aria-label='Error']").nth(self.index)
