@@ -13,6 +13,7 @@ const BADGES: Readonly<Record<BadgeState, { readonly text: string; readonly sent
   none: { text: "Checking…", sentence: "There is no picture yet.", icon: "" },
   pending: { text: "Checking…", sentence: "The picture on show is checked when it rests.", icon: "M8 4.5v4l2.5 1.5" },
   sound: { text: "Certified", sentence: "The picture on show was checked; everything came out as it must.", icon: "M5 8.3l2.2 2.2L11.2 6" },
+  approximation: { text: "Approximation", sentence: "Smooth activations are replaced by piecewise-linear ones; of the network with these the picture is exact, and was checked.", icon: "M4.6 7c1.1-1.2 2.3-1.2 3.4 0s2.3 1.2 3.4 0M4.6 10c1.1-1.2 2.3-1.2 3.4 0s2.3 1.2 3.4 0" },
   unsound: { text: "Not sound", sentence: "The picture on show was checked; not everything came out as it must.", icon: "M8 4.5v4.2M8 11.2v.3" },
   failed: { text: "Not checked", sentence: "The picture on show could not be checked.", icon: "M8 4.5v4.2M8 11.2v.3" },
 };

@@ -2,7 +2,7 @@
 
 import type { AnchorWish } from "./protocol.ts";
 
-export type State = "waiting" | "compiling" | "computing" | "exact" | "error" | "closed";
+export type State = "waiting" | "compiling" | "computing" | "exact" | "approximation" | "error" | "closed";
 
 /** Trait `status`. Python may leave out what it does not know yet. */
 export interface Status {

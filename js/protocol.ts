@@ -85,6 +85,7 @@ export interface PictureMessage extends Colouring {
   readonly n_cells: number;
   readonly n_vertices: number;
   readonly n_regions: number | null;
+  /** Of the network itself, and not of one with approximated activations. */
   readonly exact: boolean;
   readonly to_input: { readonly origin: Point; readonly basis: readonly [Point, Point] } | null;
   readonly legend: Legend;
@@ -101,7 +102,7 @@ export interface CertificateMessage {
   readonly sequence: number;
   readonly view_id: string | null;
   readonly number: number;
-  readonly verdict: "sound" | "unsound" | "failed";
+  readonly verdict: "sound" | "approximation" | "unsound" | "failed";
   /** Names and values, as they are shown. */
   readonly figures: readonly (readonly [string, string])[];
 }

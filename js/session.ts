@@ -27,6 +27,7 @@ const STATE_TEXT: Readonly<Record<string, string>> = {
   compiling: "Compiling, once",
   computing: "Computing",
   exact: "Exact",
+  approximation: "Approximation",
   error: "Not drawn; see the message",
   closed: "Closed: the picture stays, but nothing can be moved",
 };
@@ -342,7 +343,7 @@ export class Session {
       text: (state === given ? status?.text : "") || STATE_TEXT[state],
       note: status?.note ?? "",
       cells: picture?.n_cells ?? null,
-      regions: (state === "exact" ? status?.regions : null) ?? picture?.n_regions ?? null,
+      regions: (state === "exact" || state === "approximation" ? status?.regions : null) ?? picture?.n_regions ?? null,
       sequence: picture?.sequence ?? null,
     };
   }

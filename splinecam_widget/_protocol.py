@@ -87,7 +87,7 @@ def picture_message(
         "view": [centre[0] - scale, centre[0] + scale, centre[1] - scale, centre[1] + scale],
         "limits": {"finest": shown.limits.finest, "coarsest": shown.limits.coarsest},
         "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
-        "exact": True, "to_input": to_input, "legend": colouring.legend, "timing": timing,
+        "exact": partition.is_exact, "to_input": to_input, "legend": colouring.legend, "timing": timing,
     }
     colours, points, offsets, piece_colours = colour_buffers(shown, colouring, relative)
     return content, [
@@ -99,7 +99,8 @@ def picture_message(
 def certificate_message(shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> Message:
     """What the checks of a picture found, or why they could not be made."""
     if isinstance(found, Certificate):
-        verdict, figures = "sound" if found.is_sound else "unsound", found.figures
+        sound = "approximation" if found.n_approximated else "sound"
+        verdict, figures = sound if found.is_sound else "unsound", found.figures
     else:
         verdict, figures = "failed", (("error", error_text(found)),)
     head = {"kind": "certificate", **asked, "number": shown.number}

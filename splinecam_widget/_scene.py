@@ -106,9 +106,14 @@ class Scene:
     anchors : three (*input_shape,) float64 arrays
     board : ImageBoard, PlaneBoard or None
     domain : (k, 2) float64 or None
+    output, approximate :
+        See `compute_partition`.
     """
 
-    def __init__(self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any) -> None:
+    def __init__(
+        self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any,
+        output: str | int | None = None, approximate: float | None = None,
+    ) -> None:
         self.board = board
         self.shown: Shown | None = None
         self._explorer: Explorer | None = None
@@ -118,7 +123,9 @@ class Scene:
         self.network: Network | None = None
         self._refusal: Exception | None = None
         try:
-            self.network = lower(model, self._input_shape)
+            self.network = lower(model, self._input_shape, output, approximate)
+        except ValueError:  # an argument is bad, not the model
+            raise
         except Exception as error:  # said with every picture that is asked for
             self._refusal = error
 

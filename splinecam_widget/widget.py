@@ -71,6 +71,11 @@ class SplineCamWidget(anywidget.AnyWidget):
     color_by : {"class", "pattern", "area", "slope", "output"}, optional
         "output" for models with one or three outputs; "class" unless the outputs are the colours of `background`, which they
         are when there are one or three and no `class_names`.
+    output : str or int, optional
+        Which output of a model with several, by key, attribute or place.
+    approximate : float, optional
+        Replace smooth activations by piecewise-linear ones that differ from them by at most this much. The widget then says
+        "approximation" and never "exact". Without it they are refused.
 
     Attributes
     ----------
@@ -127,6 +132,7 @@ class SplineCamWidget(anywidget.AnyWidget):
     def __init__(
         self, model: Any, x1: Any, x2: Any, x3: Any, images: Any = None, labels: Any = None, class_names: Any = None,
         background: Any = None, *, extent: Any = (-1.0, 1.0, -1.0, 1.0), domain: Any = None, color_by: str | None = None,
+        output: str | int | None = None, approximate: float | None = None,
     ) -> None:
         anchors = Slice.through(x1, x2, x3)  # all checks of the anchors, before anything else
         shape = anchors.input_shape
@@ -140,7 +146,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         layout = layout_of(shape)
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
-        self._scene = Scene(model, points, board, None if domain is None else as_domain(domain))
+        self._scene = Scene(model, points, board, None if domain is None else as_domain(domain), output, approximate)
         network = self._scene.network
         # The outputs are then the picture's grey or RGB values, and not scores of classes.
         self._is_regression = (
@@ -311,7 +317,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._publish(shown, asked, {"received": received, "engine": engine})
             self._failure = self._check_failure = None
             self._renew_error()
-            self._set_status("exact", _exact_text(shown), asked, shown)
+            self._set_status("exact" if shown.partition.is_exact else "approximation", _exact_text(shown), asked, shown)
             self._checks.begin(shown, lambda found: self._checked(shown, asked, found))
         except Cancelled:
             raise
@@ -478,8 +484,10 @@ def _exact_text(shown: Shown) -> str:
     cells, regions = shown.partition.n_cells, shown.partition.n_regions
     milliseconds = shown.seconds * 1000
     time_text = f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{shown.seconds:.1f} s"
+    steps = shown.partition.network.approximations
+    kind = f"approximation, activations to within {max(step.deviation for step in steps):g}" if steps else "exact"
     return (f"{cells:,} cell{'s' if cells != 1 else ''} · {regions:,} linear region{'s' if regions != 1 else ''}"
-            f" · exact · {time_text}")
+            f" · {kind} · {time_text}")
 
 
 def _checked_names(class_names: Any) -> list[str] | None:

@@ -428,6 +428,50 @@ class TestCertificate:
         assert w.certificate is not None
 
 
+class Several(nn.Module):
+    """A model that returns what it saw and what it thinks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = NET
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"features": x.flatten(1), "logits": self.body(x)}
+
+
+class TestOptions:
+    def test_shows_one_of_several_outputs(self, make: MakeWidget) -> None:
+        w = make(Several().eval(), output="logits")
+        found = w.wait(SECONDS)
+        assert_same_partition(found, fresh_partition(NET, w.plane))
+        assert w.status["state"] == "exact"
+
+    def test_says_which_outputs_there_are(self, make: MakeWidget) -> None:
+        with pytest.raises(ValueError, match=r"^output: expected .*\['features'\] \(9,\), \['logits'\] \(3,\), got .*'scores'"):
+            make(Several().eval(), output="scores")
+        w = make(Several().eval())
+        with pytest.raises(UnsupportedModelError, match="output="):
+            w.wait(SECONDS)
+        assert "['logits'] (3,)" in w.error
+
+    def test_never_calls_an_approximation_exact(self, make: MakeWidget) -> None:
+        net = nn.Sequential(nn.Flatten(), nn.Linear(9, 6), nn.GELU(), nn.Linear(6, 3)).eval()
+        w = make(net, approximate=0.05)
+        found = w.wait(SECONDS)
+        assert not found.is_exact
+        assert w.status["state"] == "approximation"
+        assert "approximation, activations to within 0.05" in w.status["text"]
+        assert "exact" not in w.status["text"]
+        assert sent(w, "picture")[-1][0]["exact"] is False
+        wait_checked(w)
+        assert w.certificate is not None
+        assert w.certificate.n_approximated == 1
+        assert sent(w, "certificate")[-1][0]["verdict"] == "approximation"
+        for bad in (0.0, -1.0, float("nan")):
+            with pytest.raises(ValueError, match=r"^approximate: expected a positive number"):
+                make(net, approximate=bad)
+
+
 class TestInspect:
     def test_answer_names_the_question(self, w: SplineCamWidget) -> None:
         found = w.wait(0)

@@ -15,7 +15,7 @@ export interface FakeOptions {
   readonly cells: number;
   readonly images: number;
   /** What the checks of every picture find. */
-  readonly certificate: "none" | "sound" | "unsound" | "failed";
+  readonly certificate: "none" | "sound" | "approximation" | "unsound" | "failed";
 }
 
 interface Anchor {
@@ -214,7 +214,7 @@ export class FakeKernel implements Kernel {
     const verdict = this.options.certificate;
     clearTimeout(this.checkTimer);
     if (verdict !== "none") {
-      const figures = verdict === "failed" ? [["error", "CUDA error: out of memory"]] : certificateFigures(nCells, verdict === "sound");
+      const figures = verdict === "failed" ? [["error", "CUDA error: out of memory"]] : certificateFigures(nCells, verdict !== "unsound");
       const content = { kind: "certificate", sequence, view_id, number, verdict, figures };
       this.checkTimer = window.setTimeout(() => model.deliver(content), 2 * this.options.delay);
     }

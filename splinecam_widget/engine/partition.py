@@ -67,8 +67,14 @@ class Partition:
 
     def __repr__(self) -> str:
         shape = " x ".join(str(size) for size in self.plane.input_shape)
+        kind = "" if self.is_exact else ", of an approximation"
         return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
-                f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs)")
+                f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs{kind})")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether this is the user's network itself, and not one with approximated activations."""
+        return not self.network.approximations
 
     def with_anchors_of(self, plane: Slice) -> Partition:
         """The same partition with another slice's anchors: nothing else depends on them."""

@@ -344,6 +344,13 @@ class TestCertificate:
         widget.page.keyboard.press(key)
         assert widget.figures() == {}
 
+    def test_says_that_a_picture_is_of_an_approximation(self, opened: Open) -> None:
+        widget = opened("certificate=approximation")
+        widget.wait_certificate("approximation")
+        assert widget.badge().inner_text().strip() == "Approximation"
+        widget.badge().click()
+        assert "replaced by piecewise-linear ones" in widget.page.get_by_label("Figures of the certificate").inner_text()
+
     @pytest.mark.parametrize(("verdict", "text", "name", "value"), [
         ("unsound", "Not sound", "cells with two patterns", "3, expected 0"),
         ("failed", "Not checked", "error", "CUDA error: out of memory"),
