@@ -1,4 +1,7 @@
-"""How many random cases a property is tried on: a few by day, 2,000 with `SPLINECAM_NIGHTLY=1`."""
+"""How many random cases a property is tried on: a few by day, 2,000 with `SPLINECAM_NIGHTLY=1`.
+
+`SPLINECAM_NIGHTLY_CASES` sets another number for the night.
+"""
 
 from __future__ import annotations
 

@@ -55,14 +55,14 @@ def assert_true(net: nn.Module, plane: Slice, partition: Partition) -> None:
 
 
 @cases(12)
-@given(architectures(max_layers=3))
+@given(architectures(max_layers=2))
 def test_small_nets_are_what_the_model_computes(drawn: tuple[nn.Sequential, Slice]) -> None:
     net, plane = drawn
     assert_true(net, plane, compute_partition(net, plane))
 
 
 @pytest.mark.slow
-@cases(60)
+@cases(40)
 @given(architectures(max_layers=5))
 def test_nets_are_what_the_model_computes(drawn: tuple[nn.Sequential, Slice]) -> None:
     net, plane = drawn
