@@ -2,8 +2,8 @@
 
 In place of a smooth function stands its interpolant between knots, and beyond the outer ones its asymptote. Between knots at a
 distance h the two differ by at most h^2 / 8 times the largest second derivative (the error of linear interpolation). This is
-at most its largest sample plus the largest third derivative times half the distance of samples. Half of the tolerance goes to
-this, half to the tails, so that the bound holds on the whole line, whatever values a unit takes.
+at most its largest sample plus the largest third derivative times half the distance of samples. Beside the asymptotes, half of
+the tolerance goes to this and half to them, so that the bound holds on the whole line, whatever values a unit takes.
 """
 
 from __future__ import annotations
@@ -159,7 +159,9 @@ def table_of(operation: str, arguments: Mapping[str, Any], tolerance: float) -> 
     inside = [start]
     for goal in sorted({stop, *(c for c in smooth.corners if start < c < stop)}):
         while inside[-1] < goal:
-            inside.append(_next_knot(smooth, inside[-1], goal, tolerance / 2))
+            # At the outer knots the interpolant is on the asymptote, which took half of the tolerance.
+            ends = [tolerance / 2 if x in (start, stop) else tolerance for x in (inside[-1], goal)]
+            inside.append(_next_knot(smooth, inside[-1], goal, ends[0], min(ends)))
     inner = np.array(inside)
     values = smooth.value(inner)
     outside = [start - 1.0, stop + 1.0]
@@ -186,18 +188,20 @@ def _end(smooth: Smooth, line: tuple[float, float], side: float, tolerance: floa
     return high
 
 
-def _next_knot(smooth: Smooth, start: float, goal: float, tolerance: float) -> float:
-    """The farthest end, up to `goal`, of a segment on which linear interpolation is near enough."""
+def _next_knot(smooth: Smooth, start: float, goal: float, tolerance: float, last: float) -> float:
+    """The farthest end of a segment on which linear interpolation is within the tolerance; `last` is that up to the goal."""
 
-    def is_near(width: float) -> bool:
+    def is_near(width: float, tolerance: float = tolerance) -> bool:
         # Not quite to the ends: there may be a corner.
         x = start + width * (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES
         bend = float(np.abs(smooth.second(x)).max()) + smooth.third * width / (2 * N_SAMPLES)
         return width * width / 8 * bend <= tolerance
 
     low, high = 0.0, goal - start
-    if is_near(high):
+    if is_near(high, last):
         return goal
+    if is_near(high):
+        return (start + goal) / 2
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if is_near(middle) else (low, middle)
