@@ -37,6 +37,9 @@ from .tracing import (
 
 Rule = Affine | Kink | None
 
+SIZES = (2, 3)
+"""Batches for which what depends on the size of the batch alone is tried out."""
+
 
 @dataclass
 class Reading:
@@ -131,7 +134,7 @@ class _Walk:
         Nodes that depend on the input; that only take one of two values, whichever side of a line it is on; that depend on
         the size of the batch.
     rows : dict
-        Of nodes that depend on the size of the batch alone: their results for a batch of two.
+        Of nodes that depend on the size of the batch alone: their results for batches of `SIZES`.
     refused : set of str
         Paths of modules that are refused as a whole.
     """
@@ -144,7 +147,7 @@ class _Walk:
         self.varying: set[str] = set()
         self.conditions: set[str] = set()
         self.sizes: set[str] = set()
-        self.rows: dict[str, Any] = {}
+        self.rows: dict[str, tuple[Any, Any]] = {}
         self.refused: set[str] = set()
         self.batch: Any = None
 
@@ -228,26 +231,29 @@ class _Walk:
 
     def _take_rows(self, node: fx.Node) -> None:
         if name_of(node) == "sym_size":
-            self.rows[node.name] = 2
+            self.rows[node.name] = SIZES
             return
         if is_random(node) or not all(n.name in self.rows or n.name in self.constants for n in node.all_input_nodes):
             return
 
-        def value_of(one: fx.Node) -> Any:
-            return self.rows[one.name] if one.name in self.rows else self.constants[one.name]
+        def found(i: int) -> Any:
+            def value_of(one: fx.Node) -> Any:
+                return self.rows[one.name][i] if one.name in self.rows else self.constants[one.name]
 
-        args, kwargs = fx.map_arg(node.args, value_of), fx.map_arg(node.kwargs, value_of)
-        with InFloat64():  # type: ignore[no-untyped-call]
-            self.rows[node.name] = _float64(target_of(node)(*args, **kwargs))
+            return _float64(target_of(node)(*fx.map_arg(node.args, value_of), **fx.map_arg(node.kwargs, value_of)))
+
+        self.rows[node.name] = (found(0), found(1))
 
     def _row_of(self, value: Any) -> Any:
-        """One row in place of a reference to a tensor that has the same in every row, else the reference."""
+        """One row in place of a reference to a tensor that has the same in every row of any batch, else the reference."""
         if isinstance(value, (list, tuple)):
             return [self._row_of(v) for v in value]
-        rows = self.rows.get(value.name) if isinstance(value, Reference) else None
-        if isinstance(rows, torch.Tensor) and rows.ndim and len(rows) == 2 and torch.equal(rows[0], rows[1]):
-            return rows[:1]
-        return value
+        both = self.rows.get(value.name) if isinstance(value, Reference) else None
+        if both is None or not all(
+                isinstance(rows, torch.Tensor) and rows.ndim and len(rows) == n for rows, n in zip(both, SIZES)):
+            return value
+        row = both[0][:1]
+        return row if all(torch.equal(rows, row.expand_as(rows)) for rows in both) else value
 
     def _understood(self, node: fx.Node) -> list[Step] | str:
         """The steps that a node stands for, or why it cannot be computed exactly."""
@@ -383,6 +389,8 @@ class _Walk:
                     return f"it makes {value.dtype} of the input"
                 if value.ndim == 0 or str(value.shape[0]) != str(self.batch):
                     return "it mixes the inputs of a batch (the first axis must stay the batch axis)"
+                if not all(isinstance(size, int) for size in value.shape[1:]):
+                    return "it mixes the inputs of a batch (no axis but the first may be as large as the batch)"
         return ""
 
 
