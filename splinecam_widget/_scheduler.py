@@ -38,6 +38,7 @@ class Worker:
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._running: object | None = None
+        self._n_submitted = 0
         self._closed = False
 
     def submit(self, key: object, job: Job) -> None:
@@ -49,6 +50,7 @@ class Worker:
             if self._closed:
                 return
             self._waiting[key] = (job, contextvars.copy_context())
+            self._n_submitted += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -78,8 +80,10 @@ class Worker:
             while is_wanted() and not self._closed:
                 if self._running is not None or self._waiting:
                     self._condition.wait()
-                elif not self._condition.wait_for(lambda: self._waiting or self._closed, seconds):
-                    return
+                else:
+                    before = self._n_submitted  # a short job may be over before this thread wakes
+                    if not self._condition.wait_for(lambda: self._n_submitted > before or self._closed, seconds):  # noqa: B023
+                        return
 
     def close(self) -> None:
         """Drop what waits, stop what runs at its next tick, and take no more."""
