@@ -10,6 +10,7 @@ import { Document, documents, type DocJson } from "@bokeh/bokehjs/build/js/lib/d
 import { add_document_standalone } from "@bokeh/bokehjs/build/js/lib/embed/standalone";
 import type { ViewManager } from "@bokeh/bokehjs/build/js/lib/core/view_manager";
 import { Axis } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
+import { ContinuousTicker } from "@bokeh/bokehjs/build/js/lib/models/tickers/continuous_ticker";
 import type { Plot, PlotView } from "@bokeh/bokehjs/build/js/lib/models/plots/plot";
 import { logger } from "@bokeh/bokehjs/build/js/lib/core/logging";
 import { ConvexCells, type ConvexCellsView } from "./cells_renderer.ts";
@@ -30,6 +31,10 @@ export interface Frame {
 const LABEL_STEP = 16;
 const ROOMY_FACTOR = 2;
 const MIN_SIDE = 120;
+const MAX_TICKS = 6;
+const MIN_TICKS = 2;
+/** Pixels of a digit on the axes. */
+const DIGIT = 7;
 
 export interface PlotEvents {
   /** The frame has a new place or size. */
@@ -93,6 +98,7 @@ export class SlicePlot {
     const { x_range, y_range } = this.plot as unknown as Ranged;
     x_range.setv({ start: left, end: right });
     y_range.setv({ start: bottom, end: top });
+    this.fitTicks();
     // After the ranges, or the old labels would ask for their room again.
     if (right - left > this.roomySpan) {
       this.labelRoom = 0;
@@ -117,6 +123,22 @@ export class SlicePlot {
     const side = Math.max(MIN_SIDE, Math.floor(width - (min_border_left ?? 0) - this.labelRoom - (min_border_right ?? 0)));
     if (side !== this.plot.frame_width) {
       this.plot.setv({ frame_width: side, frame_height: side });
+      this.fitTicks();
+    }
+  }
+
+  /** Fewer ticks below the frame where their labels are long: of a deep zoom they would run into one another. */
+  private fitTicks(): void {
+    const [left, right] = this.view;
+    const decimals = Math.max(0, Math.ceil(-Math.log10((right - left) / MAX_TICKS)));
+    const whole = Math.max(0, Math.floor(Math.log10(Math.max(Math.abs(left), Math.abs(right))))) + 1;
+    const label = DIGIT * (whole + decimals + 4);
+    // One less than fits, because the ticker takes round steps and may give one more than it is asked for.
+    const n = Math.min(MAX_TICKS, Math.max(MIN_TICKS, Math.floor((this.plot.frame_width ?? 0) / label) - 1));
+    for (const axis of this.plot.below) {
+      if (axis instanceof Axis && axis.ticker instanceof ContinuousTicker && axis.ticker.desired_num_ticks !== n) {
+        axis.ticker.setv({ desired_num_ticks: n });
+      }
     }
   }
 

@@ -111,6 +111,9 @@ export function mean(points: readonly Point[]): Point {
   return [points.reduce((sum, [x]) => sum + x, 0) / points.length, points.reduce((sum, [, y]) => sum + y, 0) / points.length];
 }
 
+/** A part smaller than this share of a cell is rounding. */
+const SLIVER = 1e-9;
+
 /** The part of a convex polygon where an affine function is positive. */
 export function clip(corners: readonly Point[], half: Affine): Point[] {
   const kept: Point[] = [];
@@ -126,12 +129,14 @@ export function clip(corners: readonly Point[], half: Affine): Point[] {
       kept.push(to);
     }
   });
-  return kept.length >= 3 && area(kept) > 1e-12 ? kept : [];
+  return kept.length >= 3 && area(kept) > SLIVER * area(corners) ? kept : [];
 }
 
+/** About the first corner: at a deep zoom products of coordinates have no digits left. */
 export function area(corners: readonly Point[]): number {
+  const [[x, y]] = corners;
   return corners.reduce((sum, [x1, y1], i) => {
     const [x0, y0] = corners[(i + corners.length - 1) % corners.length];
-    return sum + (x0 * y1 - x1 * y0) / 2;
+    return sum + ((x0 - x) * (y1 - y) - (x1 - x) * (y0 - y)) / 2;
   }, 0);
 }
