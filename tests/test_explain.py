@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree as ET
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,15 @@ def test_prints_the_table_aligned() -> None:
         at = header.index(column)
         assert rule[at - 1] == " "
         assert all(row[at - 1] == " " != row[at] for row in rows)
+
+
+def test_is_a_table_in_notebooks() -> None:
+    """Every cell of the table stands in the HTML, as text."""
+    table = explain(Mixed().eval(), torch.zeros(1, 4, 4))
+    parser = ET.fromstring(f"<div>{table._repr_html_()}</div>")
+    cells = [tuple(cell.text or "" for cell in row.iter("td")) for row in parser.iter("tr")]
+    assert cells[1:] == table.rows
+    assert "<p>model: expected" in explain(lambda x: (x, x), np.zeros(2))._repr_html_()
 
 
 @pytest.mark.parametrize("model", [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from typing import Any
 
@@ -30,6 +31,7 @@ class Explanation:
 
     def __init__(self, rows: list[tuple[str, ...]], summary: str, is_supported: bool) -> None:
         self.rows = rows
+        self._summary = summary
         self.is_supported = is_supported
         self.message = summary + ("\n" + text_table(HEADER, rows) if rows else "")
 
@@ -37,6 +39,14 @@ class Explanation:
         return self.message
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table as notebooks show it, so that long reasons wrap in their column."""
+        left = ' style="text-align: left; vertical-align: top"'
+        head = "".join(f"<th{left}>{html.escape(name)}</th>" for name in HEADER)
+        rows = "".join(f"<tr>{''.join(f'<td{left}>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if self.rows else ""
+        return f"<p>{html.escape(self._summary)}</p>{table}"
 
 
 def explain(
