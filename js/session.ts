@@ -32,6 +32,9 @@ const STATE_TEXT: Readonly<Record<string, string>> = {
   closed: "Closed: the picture stays, but nothing can be moved",
 };
 
+/** A hello that is not answered after this time is said again; then after twice as long, and so on. */
+const HELLO_MILLISECONDS = 500;
+
 /** A request that is not computed after this time takes long: a newer one is sent all the same. */
 const LONG_MILLISECONDS = 500;
 
@@ -54,6 +57,7 @@ export class Session {
   private readonly theme: ThemeWatch;
   private anchors: AnchorsMessage | null = null;
   private picture: PictureMessage | null = null;
+  private helloTimer = 0;
   private unpackMilliseconds = 0;
   /** The plane whose coordinates the plot shows. */
   private plane = 0;
@@ -119,11 +123,21 @@ export class Session {
       this.updateError();
       this.updateStatus();
       this.buildSlice();
-      this.model.send({ kind: "hello", view_id: this.viewId });
+      this.greet(HELLO_MILLISECONDS);
     });
   }
 
+  /**
+   * Says hello until the board comes. While cells run, the first message of a view may lie in the queue of the kernel's main
+   * thread, because the thread for its messages is not there yet; the next one takes that.
+   */
+  private greet(milliseconds: number): void {
+    this.model.send({ kind: "hello", view_id: this.viewId });
+    this.helloTimer = window.setTimeout(() => this.greet(2 * milliseconds), milliseconds);
+  }
+
   destroy(): void {
+    clearTimeout(this.helloTimer);
     this.inspections.destroy();
     for (const part of [this.board, this.boardBar, this.sliceBar, this.slice, this.tray, this.legend, this.inspector, this.errors, this.status, this.certificate]) {
       part?.destroy();
@@ -179,6 +193,7 @@ export class Session {
     this.unpackMilliseconds = performance.now() - began;
     switch (message.kind) {
       case "board":
+        clearTimeout(this.helloTimer);
         this.el.dataset["board"] = message.mode;
         this.boardBar.update(message.mode, message.n_images);
         this.board.load(message).catch((error: unknown) => this.fail(error));

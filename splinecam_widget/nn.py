@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -127,13 +128,13 @@ class PositionalEncoding(nn.Module):
 
     def __init__(self, n_frequencies: int, knots_per_period: int = 8, include_input: bool = False) -> None:
         super().__init__()
-        if int(n_frequencies) < 1:
-            raise ValueError(f"n_frequencies: expected a number from 1 on, got {n_frequencies}")
-        if int(knots_per_period) < 4 or int(knots_per_period) % 4:
-            raise ValueError(f"knots_per_period: expected a multiple of four, got {knots_per_period}")
-        self.n_frequencies, self.include_input = int(n_frequencies), include_input
+        if not _is_whole(n_frequencies) or n_frequencies < 1:
+            raise ValueError(f"n_frequencies: expected a whole number from 1 on, got {n_frequencies!r}")
+        if not _is_whole(knots_per_period) or knots_per_period < 4 or knots_per_period % 4:
+            raise ValueError(f"knots_per_period: expected a multiple of four, got {knots_per_period!r}")
+        self.n_frequencies, self.include_input = n_frequencies, include_input
         # In half turns, so that knots and period are numbers that floats hold.
-        places = 2.0 * torch.arange(int(knots_per_period), dtype=torch.float64) / int(knots_per_period)
+        places = 2.0 * torch.arange(knots_per_period, dtype=torch.float64) / knots_per_period
         self.register_buffer("frequencies", 2.0 ** torch.arange(self.n_frequencies))
         self.sine = PiecewiseLinear(places.tolist(), torch.sin(torch.pi * places).tolist(), period=2.0)
         self.cosine = PiecewiseLinear(places.tolist(), torch.cos(torch.pi * places).tolist(), period=2.0)
@@ -149,3 +150,7 @@ class PositionalEncoding(nn.Module):
     def n_features(self, n_inputs: int) -> int:
         """Size of the last axis that comes out for `n_inputs` coordinates."""
         return n_inputs * (2 * self.n_frequencies + self.include_input)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral)

@@ -190,7 +190,8 @@ class TestPositionalEncoding:
         torch.testing.assert_close(block(x), torch.cat(parts, 1), rtol=0, atol=0)
 
     @pytest.mark.parametrize(("arguments", "text"), [
-        ((0,), "n_frequencies: expected a number from 1 on, got 0"), ((-2,), "n_frequencies: expected"),
+        ((0,), "n_frequencies: expected a whole number from 1 on, got 0"), (("a",), "n_frequencies: expected .* got 'a'"),
+        ((-2,), "n_frequencies: expected"),
         ((3, 6), "knots_per_period: expected a multiple of four, got 6"), ((3, 0), "knots_per_period: expected"),
     ])
     def test_what_is_no_encoding_is_named(self, arguments: tuple[Any, ...], text: str) -> None:

@@ -33,7 +33,7 @@ SHRINK = 0.75
 """Patterns are read at this share of the way from a cell's middle to its corners, away from edges."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """What was checked, and how it came out.
 
@@ -126,6 +126,8 @@ class Certificate:
         width = max(len(name) for name, _ in self.figures)
         verdict = "NOT sound" if not self.is_sound else "sound, of an approximation" if self.n_approximated else "sound"
         return "\n".join([f"certificate: {verdict}", *(f"  {name:<{width}}  {text}" for name, text in self.figures)])
+
+    __repr__ = __str__
 
 
 def _error_text(error: float, limit: float) -> str:

@@ -404,6 +404,26 @@ class TestCertificate:
         assert not widget.badge().is_visible()
 
 
+class TestHello:
+    def said(self, widget: WidgetPage) -> int:
+        return int(widget.page.evaluate("dev.model.sent.filter(s => s.kind === 'hello').length"))
+
+    def test_is_said_once_when_it_is_answered(self, opened: Open) -> None:
+        widget = opened()
+        widget.page.wait_for_timeout(1600)
+        assert self.said(widget) == 1
+
+    def test_is_said_again_until_the_board_comes(self, opened: Open) -> None:
+        """A kernel that is busy with other cells may not get the first one."""
+        widget = opened("kernel=none", wait=False)
+        widget.page.wait_for_function("dev.model.sent.filter(s => s.kind === 'hello').length >= 3", timeout=10_000)
+        board = "dev.model.deliver({kind: 'board', mode: 'empty', n_images: 0, class_colours: {}, has_labels: false})"
+        widget.page.evaluate(board)
+        n = self.said(widget)
+        widget.page.wait_for_timeout(4000)
+        assert self.said(widget) == n
+
+
 class TestZoomStops:
     """The fake kernel's pictures have limits of 1e-8 and 1e8."""
 
