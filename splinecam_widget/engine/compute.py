@@ -138,7 +138,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     zero_tolerances: list[Float64] = []
     for number, stage in enumerate(network.stages):
         if any(step.kind == "choice" for step in stage.steps):
-            _check_continuity(stage, network, live, new, bounds, planar)
+            _check_continuity(stage, network, live, new, bounds, planar, tick)
         live = advance(stage, network.shapes, live, new, tick)
         work.vertices_evaluated += planar.n_vertices
         bounds = advance_bounds(stage, bounds)
@@ -190,10 +190,10 @@ def _peak(rows: Float64) -> Float64:
 
 def _check_continuity(
     stage: Stage, network: Network, live: dict[str, Float64], new: NewVertices | None, bounds: dict[str, Bound],
-    planar: PlanarComplex,
+    planar: PlanarComplex, tick: Callable[[], None],
 ) -> None:
     rows = live if new is None else {name: np.concatenate([old, new.rows(old)]) for name, old in live.items()}
-    found = jumps(stage, network.shapes, rows, bounds, planar.edges)
+    found = jumps(stage, network.shapes, rows, bounds, planar, tick)
     if found:
         raise UnsupportedModelError(f"model: expected choices that are continuous, each by itself, but {found}")
 

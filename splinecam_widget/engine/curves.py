@@ -156,6 +156,11 @@ def table_of(operation: str, arguments: Mapping[str, Any], tolerance: float) -> 
         return knots, PERIODIC[operation](knots), math.tau
     smooth = SMOOTH[operation](arguments)
     start, stop = -_end(smooth, smooth.left, -1.0, tolerance / 2), _end(smooth, smooth.right, 1.0, tolerance / 2)
+    if start == stop:
+        # Both asymptotes are near enough here: they are moved to meet, by less than they are apart.
+        middle = (smooth.left[1] + smooth.right[1]) / 2
+        knots = np.array([-1.0, 0.0, 1.0])
+        return knots, np.array([middle - smooth.left[0], middle, middle + smooth.right[0]]), None
     inside = [start]
     for goal in sorted({stop, *(c for c in smooth.corners if start < c < stop)}):
         while inside[-1] < goal:

@@ -7,7 +7,8 @@ values must agree (`jumps`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .arrays import Float64
 from .evaluation import row_chunks_of_width, run_steps
 from .network import Call, Reference, Stage, Step
 from .operations import AFFINE, KINKS
-from .planar import Int32
+from .planar import PlanarComplex
 from .rounding import Bound, sizes, step_bound
 
 # -- what switches call ------------------------------------------------------------------------------------------------------
@@ -77,7 +78,8 @@ def steps_of(
         arguments["dtype"] = torch.float64
     kind = "choice" if of_numbers else "condition"
     if operation == "index_put" and of_conditions == {"indices"} and len(arguments["indices"]) == 1 and not (
-            arguments["accumulate"]) and arguments["values"].numel() == 1:
+            arguments["accumulate"]) and isinstance(arguments["values"], torch.Tensor) and arguments["values"].numel() == 1 and (
+            input_shapes[0] == input_shapes[-1]):
         operation, call = "where", Call(torch.ops.aten.where.self)
         arguments = {"condition": arguments["indices"][0], "self": arguments["values"].reshape(()), "other": arguments["self"]}
         of_conditions = {"condition"}
@@ -123,7 +125,7 @@ def _names(value: Any) -> set[str]:
 
 def jumps(
     stage: Stage, shapes: Mapping[str, tuple[int, ...]], rows: Mapping[str, Float64], bounds: Mapping[str, Bound],
-    edges: Int32,
+    planar: PlanarComplex, tick: Callable[[], None],
 ) -> str:
     """Path and operation of a choice in a stage that is not continuous, with the height of its jump; or "".
 
@@ -133,76 +135,95 @@ def jumps(
         What comes into the stage, at all vertices.
     bounds : dict
         Of the same.
-    edges : (E, 2) int32
+    planar : PlanarComplex
+        Its cells lie on one side of every line on which a condition changes.
 
     Notes
     -----
-    Along an edge, what is compared and the difference of the two values are affine. The difference is continued to the place
-    where what is compared is zero. There it must be zero up to rounding.
+    Conditions have one value inside each cell. With these, every choice is computed at the cell's corners, and must be there
+    what it is for the vertex itself, and so for all cells around it. Where what is compared is zero up to rounding on a whole
+    cell, the choice must be the same either way.
     """
-    switches = {step.name: step for step in stage.steps if step.kind == "switch"}
+    choices = [step for step in stage.steps if step.kind == "choice"]
+    needed = {name for choice in choices for name in (choice.name, *choice.sources)}
+    for step in reversed(stage.steps):
+        if step.name in needed:
+            needed.update(step.sources)
+    steps = tuple(step for step in stage.steps if step.name in needed or step.kind == "size")
+    switches = [step for step in steps if step.kind == "switch"]
     errors: dict[str, Any] = dict(bounds)
     with torch.no_grad():
-        for step in stage.steps:
+        for step in steps:
             errors[step.name] = sizes(step, errors) if step.kind == "size" else step_bound(step, errors)
-    for choice in (step for step in stage.steps if step.kind == "choice"):
-        for tie in sorted({s.sources[0] for s in switches.values()}):
-            turned = [name for name, s in switches.items() if s.sources[0] == tie]
-            gap, place = _gap(stage, shapes, rows, choice, turned, tie)
-            tie_error = _spread(torch.from_numpy(errors[tie].tolerance()).reshape(1, *shapes[tie]), choice.shape, 1)[0]
-            height = _height(gap, place, errors[choice.name].tolerance(), tie_error, edges)
-            if height > 0:
-                return (f"`{choice.operation}` in {choice.path or '(model)'} jumps by {height:.3g} where a condition on the "
-                        "input changes")
+    tolerances = {s.sources[0]: errors[s.sources[0]].tolerance() for s in switches}
+    width = max(1, *(rows[name].shape[1] for name in rows), *(math.prod(step.shape) for step in steps))
+    for part in row_chunks_of_width(6 * width, planar.n_cells):
+        tick()
+        found = _jump_in(steps, choices, switches, shapes, rows, errors, tolerances, planar, part)
+        if found:
+            return found
     return ""
 
 
-def _gap(
-    stage: Stage, shapes: Mapping[str, tuple[int, ...]], rows: Mapping[str, Float64], choice: Step, turned: list[str],
-    tie: str,
-) -> tuple[Float64, Float64]:
-    """At all vertices: a choice's value above minus that below a line, and what is compared, both (V, n)."""
-    n = len(next(iter(rows.values())))
-    width = max(stage.width, *(r.shape[1] for r in rows.values()))
-    gaps, ties = [], []
-    for part in row_chunks_of_width(width, n):
-        blocks = {k: torch.from_numpy(r[part]).reshape(len(r[part]), *shapes[k]) for k, r in rows.items()}
-        size = len(next(iter(blocks.values())))
+def _jump_in(
+    steps: tuple[Step, ...], choices: list[Step], switches: list[Step], shapes: Mapping[str, tuple[int, ...]],
+    rows: Mapping[str, Float64], errors: Mapping[str, Any], tolerances: Mapping[str, Float64], planar: PlanarComplex,
+    part: slice,
+) -> str:
+    """The same for a run of cells."""
+    offsets = planar.cell_offsets[part.start:part.stop + 1]
+    corners = planar.cell_vertices[offsets[0]:offsets[-1]]
+    starts = offsets[:-1] - offsets[0]
+    owner = np.repeat(np.arange(len(starts)), np.diff(offsets))
+    n = len(corners)
+    blocks = {name: torch.from_numpy(values[corners]).reshape(n, *shapes[name]) for name, values in rows.items()}
+    inside, least, most, peaks = {}, {}, {}, {}
+    for name, tolerance in tolerances.items():
+        values = rows[name][corners]
+        peaks[name] = np.maximum.reduceat(np.abs(values), starts, axis=0)
+        means = np.add.reduceat(values, starts, axis=0)
+        flat = peaks[name] <= tolerance
+        inside[name], least[name], most[name] = means, np.where(flat, -1.0, means), np.where(flat, 1.0, means)
+
+    def chosen(ties: Mapping[str, Float64] | None) -> dict[str, Float64]:
+        fixed = None if ties is None else {
+            s.name: s.call({"0": torch.from_numpy(ties[s.sources[0]][owner]).reshape(n, *shapes[s.sources[0]])})
+            for s in switches}
         with torch.no_grad():
-            above, below = (
-                run_steps(stage.steps, blocks, size, {
-                    s.name: s.call({"0": torch.full((size, *shapes[tie]), side, dtype=torch.float64)})
-                    for s in stage.steps if s.name in turned})
-                for side in (1.0, -1.0))
-        gaps.append((above[choice.name] - below[choice.name]).reshape(size, -1).numpy())
-        ties.append(_spread(above[tie], choice.shape, size))
-    return np.concatenate(gaps), np.concatenate(ties)
+            env = run_steps(steps, blocks, n, fixed)
+        return {choice.name: env[choice.name].reshape(n, -1).numpy() for choice in choices}
+
+    at_vertices, in_cells = chosen(None), chosen(inside)
+    has_flat = any((least[name] != most[name]).any() for name in tolerances)
+    either = (chosen(least), chosen(most)) if has_flat else None
+    for choice in choices:
+        error = 4 * errors[choice.name].tolerance()
+        if either is not None:
+            height = np.abs(either[0][choice.name] - either[1][choice.name])
+            if not (height <= error).all():
+                return _said(choice, f"depends on a comparison of what is equal on a whole cell (by {_largest(height):.3g})")
+        height = np.abs(in_cells[choice.name] - at_vertices[choice.name])
+        suspect = np.flatnonzero(~(height <= error).all(axis=1))
+        if not len(suspect):
+            continue
+        # A corner on a line is there up to the error of what is compared, with which the gap between both values grows.
+        slack = np.zeros_like(height)
+        for name, tolerance in tolerances.items():
+            signs = {key: inside[key] for key in tolerances}
+            above, below = (chosen({**signs, name: np.full_like(inside[name], side)})[choice.name] for side in (1.0, -1.0))
+            gap = np.maximum.reduceat(np.abs(above - below), starts, axis=0)
+            ratio = (tolerance / np.maximum(peaks[name], np.finfo(np.float64).tiny)).max(axis=1, where=peaks[name] > tolerance,
+                                                                                     initial=0.0)
+            slack += 2 * (gap * ratio[:, None])[owner]
+        if not (height <= error + slack).all():
+            return _said(choice, f"jumps by {_largest(np.where(height <= error + slack, 0.0, height)):.3g} where a condition on "
+                                 "the input changes")
+    return ""
 
 
-def _spread(values: torch.Tensor, shape: tuple[int, ...], size: int) -> Float64:
-    """Entries (size, *smaller) broadcast to (size, n)."""
-    values = values.reshape(size, *(1,) * (len(shape) - values.ndim + 1), *values.shape[1:])
-    spread: Float64 = values.expand(size, *shape).reshape(size, -1).numpy()
-    return spread
+def _largest(values: Float64) -> float:
+    return float(np.nan_to_num(values, nan=np.inf).max())
 
 
-EDGES_AT_A_TIME = 4096
-
-
-def _height(gap: Float64, tie: Float64, gap_error: Float64, tie_error: Float64, edges: Int32) -> float:
-    """The largest difference at a line that rounding does not explain, or 0."""
-    worst = 0.0
-    for start in range(0, len(edges), EDGES_AT_A_TIME):
-        for a, b in (edges[start:start + EDGES_AT_A_TIME].T, edges[start:start + EDGES_AT_A_TIME, ::-1].T):
-            on_line = (np.abs(tie[a]) <= tie_error) & (np.abs(tie[b]) > tie_error)
-            edge, unit = np.nonzero(on_line)
-            here, there = gap[a[edge], unit], gap[b[edge], unit]
-            t_here, t_there = tie[a[edge], unit], tie[b[edge], unit]
-            slope = (there - here) / (t_there - t_here)
-            at_line = np.abs(here - slope * t_here)
-            # Both values carry errors, and the place of the line that of what is compared.
-            slack = 4 * gap_error[unit] + 2 * np.abs(slope) * tie_error[unit]
-            is_jump = at_line > slack
-            if is_jump.any():
-                worst = max(worst, float(at_line[is_jump].max()))
-    return worst
+def _said(choice: Step, what: str) -> str:
+    return f"`{choice.operation}` in {choice.path or '(model)'} {what}"
