@@ -303,3 +303,17 @@ class TestApproximation:
         np.testing.assert_array_equal(found.values, expected.values)
         assert not found.network.approximations
         assert found.certificate().compared_with == "the model itself in float64"
+
+
+@pytest.mark.parametrize(("module", "tolerance"), [(nn.ELU(1e-3), 0.01), (nn.CELU(0.1), 0.5), (nn.Tanh(), 2.5)])
+def test_asymptotes_that_are_both_near_enough_meet(module: torch.nn.Module, tolerance: float) -> None:
+    partition = compute_partition(module.eval(), square(100.0), approximate=tolerance)
+    u = np.random.default_rng(0).uniform(-100, 100, (500, 2))
+    A, b = partition.affine_maps(partition.locate(u))
+    found = np.einsum("nki,ni->nk", A, u) + b
+    assert np.abs(found - module(torch.from_numpy(u)).numpy()).max() <= tolerance
+
+
+def test_a_softplus_that_jumps_at_its_threshold_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"jumps by .* at its threshold"):
+        compute_partition(lambda x: torch.nn.functional.softplus(x, 1, 0.5), square(), approximate=0.01)

@@ -82,3 +82,12 @@ def test_survives_pickling() -> None:
 def test_refuses_what_is_not_affine(function: Function) -> None:
     with pytest.raises(UnsupportedModelError, match="complex"):
         lower(function, (8,))
+
+
+@pytest.mark.parametrize("function", [
+    lambda z: torch.fft.fftshift(torch.fft.fft(z)).real, lambda z: z + torch.fft.fft(z)[:1].real,
+    lambda z: z + torch.fft.fft(z).transpose(0, 1)[:, :1].transpose(0, 1).real,
+])
+def test_refuses_what_mixes_a_batch(function: Function) -> None:
+    with pytest.raises(UnsupportedModelError, match="mixes the inputs of a batch"):
+        lower(function, (8,))

@@ -268,3 +268,54 @@ def test_nets_of_conditions_are_what_the_model_computes(seed: int) -> None:
     certificate: Any = partition.certificate(full=True)
     assert certificate.is_sound, str(certificate)
     assert_piecewise_affine(partition, model, seed)
+
+
+def inside_a_box(x: torch.Tensor) -> torch.Tensor:
+    a, b = x[:, :1], x[:, 1:]
+    return torch.where((a > 0) & (1 - a > 0) & (b > 0) & (1 - b > 0), a + 1, a)
+
+
+def test_a_jump_around_a_place_where_several_conditions_hold_is_refused() -> None:
+    """At each corner of the box, one of the other conditions is on its own line."""
+    with pytest.raises(UnsupportedModelError, match=r"`where` in \(model\) jumps by 1 "):
+        compute_partition(inside_a_box, square(2.0))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_so_is_one_around_a_triangle_anywhere(seed: int) -> None:
+    w = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, 3)))
+    shift = torch.full((3,), 0.5, dtype=torch.float64)
+
+    def raised(x: torch.Tensor) -> torch.Tensor:
+        h = x @ w.to(x.dtype) + shift.to(x.dtype)
+        return torch.where(((h[:, :1] > 0) & (h[:, 1:2] > 0) & (h[:, 2:] > 0)), x + 1, x)
+
+    with pytest.raises(UnsupportedModelError, match="jumps by 1 "):
+        compute_partition(raised, square())
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x * torch.sign(torch.relu(x)), lambda x: torch.where(torch.relu(x) >= 0, x, torch.zeros_like(x)),
+    lambda x: torch.where(x.clamp(max=1) < 1, torch.ones_like(x), x), lambda x: torch.where(x * 0 >= 0, x, x + 1),
+])
+def test_a_comparison_of_what_is_equal_on_a_whole_cell_is_refused_where_it_matters(function: Any) -> None:
+    with pytest.raises(UnsupportedModelError, match="equal on a whole cell"):
+        compute_partition(function, square(1.5))
+
+
+def test_it_is_taken_where_it_does_not_matter() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        z = torch.relu(x)
+        return torch.where(z > 0, z, torch.zeros_like(z))
+
+    partition = compute_partition(function, square())
+    assert partition.n_cells == 4
+    assert partition.certificate(full=True).is_sound
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: torch.sign(x), lambda x: x > 0, lambda x: (x > 0).to(x.dtype), lambda x: (x > 0).to(x.dtype).argmax(1),
+])
+def test_a_condition_is_no_output(function: Any) -> None:
+    with pytest.raises(UnsupportedModelError, match="the output"):
+        compute_partition(function, square())

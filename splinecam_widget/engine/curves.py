@@ -231,7 +231,12 @@ def curved(operation: str, arguments: Mapping[str, Any], approximate: float | No
     rate = {"softplus": "beta", "celu": "alpha", "elu": "input_scale"}.get(operation)
     if rate is not None and not 0 < float(arguments.get(rate, 1.0)) < math.inf:
         return f"its {rate} is expected to be positive and finite"
-    knots, values, period = table_of(operation, arguments, approximate)
+    jump = 0.0
+    if operation == "softplus":  # beyond its threshold it is the asymptote itself
+        jump = math.log1p(math.exp(-float(arguments["threshold"]))) / float(arguments["beta"])
+        if jump > approximate / 4:
+            return f"it jumps by {jump:.1g} at its threshold"
+    knots, values, period = table_of(operation, arguments, approximate - jump)
     x = arguments["input"] if "input" in arguments else arguments["self"]
     return {"0": x, "1": torch.from_numpy(knots), "2": torch.from_numpy(values), "3": period}
 

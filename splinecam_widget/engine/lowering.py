@@ -111,7 +111,7 @@ def read(
     model: Any, input_shape: tuple[int, ...], output: str | int | None = None, approximate: float | None = None
 ) -> Reading:
     """As `lower`, but with refused operations recorded and not raised."""
-    if approximate is not None and not 0 < approximate < float("inf"):
+    if approximate is not None and not _is_positive(approximate):
         raise ValueError(f"approximate: expected a positive number or None, got {approximate!r}")
     module, was_training = snapshot(model)
     program = traced(module, input_shape)
@@ -121,6 +121,10 @@ def read(
     reading.input_shape = input_shape
     reading.reference = DoubleModel(module.double(), place)
     return reading
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 class _Walk:
@@ -174,6 +178,12 @@ class _Walk:
                 self._take(node)
         if not isinstance(output, fx.Node) or output.name not in self.varying:
             raise UnsupportedModelError("model: expected an output that depends on the input, got a constant")
+        if output.name in self.conditions or is_complex(output):
+            reason, instead = "it is not continuous: a condition on the input is the output", "the numbers that are compared"
+            if is_complex(output):
+                reason, instead = "its complex numbers are the output", "view_as_real, .real or .imag"
+            self.reading.entries.append(
+                Offender(path_of(output), operation_of(output), shapes_text(output), reason, instead))
         self.reading.output_name = output.name
         self.reading.output_shape = unit_shape(output)
         return self.reading
@@ -188,11 +198,13 @@ class _Walk:
             self.constants[node.name] = value  # the size of an axis other than the batch axis
             return
         self._take_rows(node)
-        if -1 in unit_shape(node) and inputs & self.varying and any(
-                n.name in self.constants and _is_mask(self.constants[n.name]) for n in node.all_input_nodes):
-            self.reading.entries.append(Offender(
-                path_of(node), operation_of(node), shapes_text(node), "it takes entries by a mask of truth values",
-                "their places, mask.nonzero()"))
+        if -1 in unit_shape(node) and inputs & self.varying and str(self.batch) not in map(str, shape_of(node)[1:]):
+            by_mask = any(n.name in self.constants and _is_mask(self.constants[n.name]) for n in node.all_input_nodes)
+            if not any(n.name in self.varying and -1 in unit_shape(n) for n in node.all_input_nodes):
+                self.reading.entries.append(Offender(
+                    path_of(node), operation_of(node), shapes_text(node),
+                    "it takes entries by a mask of truth values" if by_mask else "its shape is known only when it runs",
+                    "their places as a list of numbers"))
             self.varying.add(node.name)
             return
         path, kind = kind_of_module(node)
@@ -257,6 +269,19 @@ class _Walk:
 
     def _understood(self, node: fx.Node) -> list[Step] | str:
         """The steps that a node stands for, or why it cannot be computed exactly."""
+        steps = self._steps_of(node)
+        if isinstance(steps, str):
+            return steps
+        made = set(self.varying)
+        for step in steps:
+            names = switches.names_in(list(step.arguments.values()))
+            sizes = names & self.sizes
+            if names - made - sizes or (sizes and step.kind != "affine"):
+                return "it computes with the size of the batch"
+            made.add(step.name)
+        return steps
+
+    def _steps_of(self, node: fx.Node) -> list[Step] | str:
         operation = operation_of(node)
         rule: Rule = KINKS.get(operation) or AFFINE.get(operation)
         if node.target is operator.getitem:
@@ -266,6 +291,9 @@ class _Walk:
             return self._switched(node, operation, arguments)
         complex_names = {n.name for n in node.all_input_nodes if is_complex(n)}
         if complex_names or is_complex(node):
+            reason = self._batch_refusal(node, is_first_only=True, kinds="complex")
+            if reason or node.target is torch.ops.aten.squeeze.default:
+                return reason or "it is not known to be affine for complex numbers without an axis"
             found = complex_step(
                 node.name, operation, path_of(node), arguments, complex_names & self.varying, target_of(node),
                 self._input_shapes(node), unit_shape(node))
@@ -302,7 +330,9 @@ class _Walk:
         return found if any(self._is_varying(v) for v in found.values()) else arguments
 
     def _switched(self, node: fx.Node, operation: str, arguments: dict[str, Any]) -> list[Step] | str:
-        reason = self._batch_refusal(node, is_first_only=True, may_be_bool=True)
+        reason = self._batch_refusal(node, is_first_only=True, kinds="bool")
+        if switches.names_in(list(arguments.values())) & self.sizes:
+            reason = "it computes with the size of the batch"
         if reason:
             return reason
         found = switches.steps_of(
@@ -380,12 +410,13 @@ class _Walk:
         # Of batch norm, the others are statistics that nothing uses.
         return self._batch_refusal(node, is_first_only=operation == "_native_batch_norm_legit_no_training")
 
-    def _batch_refusal(self, node: fx.Node, is_first_only: bool, may_be_bool: bool = False) -> str:
+    def _batch_refusal(self, node: fx.Node, is_first_only: bool, kinds: str = "") -> str:
         values = node.meta["val"]
         values = list(values) if isinstance(values, (list, tuple)) else [values]
         for value in values[:1] if is_first_only else values:
             if isinstance(value, torch.Tensor):
-                if not value.dtype.is_floating_point and not (may_be_bool and value.dtype == torch.bool):
+                allowed = {"complex": value.is_complex(), "bool": value.dtype == torch.bool}.get(kinds, False)
+                if not value.dtype.is_floating_point and not allowed:
                     return f"it makes {value.dtype} of the input"
                 if value.ndim == 0 or str(value.shape[0]) != str(self.batch):
                     return "it mixes the inputs of a batch (the first axis must stay the batch axis)"

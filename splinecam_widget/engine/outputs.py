@@ -38,7 +38,7 @@ def chosen_output(program: torch.export.ExportedProgram, output: str | int | Non
             return 0, nodes.get(names[0])
         raise UnsupportedModelError(
             f"model: expected one output tensor, got {_listed(places, names, nodes)}; choose one with output=...")
-    found = [place for path, place in places if path and _key(path[0]) == output]
+    found = [place for path, place in places if path and _key(path[0]) == output and type(output) in (str, int)]
     if len(found) != 1:
         problem = "nothing of that name or number" if not found else f"{len(found)} tensors"
         raise ValueError(f"output: expected one tensor of {_listed(places, names, nodes)}, got {problem} for {output!r}")

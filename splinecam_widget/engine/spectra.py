@@ -61,6 +61,8 @@ def complex_step(
     varied = [k for k, v in arguments.items() if isinstance(v, Reference)]
     complex_arguments = tuple(k for k in varied if arguments[k].name in complex_names)
     axes = _axes(operation, arguments, len(input_shapes[0]) - bool(complex_arguments)) if operation in _TRANSFORMS else ()
+    if operation in ("fft_fftshift", "fft_ifftshift"):
+        axes = (0,) if arguments.get("dim") is None else _axes(operation, arguments, len(input_shapes[0]) - 1)
     if 0 in axes:
         return "it mixes the inputs of a batch (the first axis must stay the batch axis)"
     known = operation in _TRANSFORMS or operation in _SELECTIONS or (operation == "mul" and len(varied) == 1)

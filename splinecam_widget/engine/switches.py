@@ -68,7 +68,7 @@ def steps_of(
         Names of earlier results that depend on the input.
     """
     of_numbers, of_conditions = (
-        {k for k, v in arguments.items() if _names(v) & set(group)} for group in (numbers, conditions))
+        {k for k, v in arguments.items() if names_in(v) & set(group)} for group in (numbers, conditions))
     if operation in OPERATIONS:
         if of_conditions:
             return "it compares with a condition on the input"
@@ -78,8 +78,8 @@ def steps_of(
         arguments["dtype"] = torch.float64
     kind = "choice" if of_numbers else "condition"
     if operation == "index_put" and of_conditions == {"indices"} and len(arguments["indices"]) == 1 and not (
-            arguments["accumulate"]) and isinstance(arguments["values"], torch.Tensor) and arguments["values"].numel() == 1 and (
-            input_shapes[0] == input_shapes[-1]):
+            arguments["accumulate"]) and isinstance(arguments["values"], torch.Tensor) and (
+            arguments["values"].numel() == 1 and input_shapes[0] == input_shapes[-1]):
         operation, call = "where", Call(torch.ops.aten.where.self)
         arguments = {"condition": arguments["indices"][0], "self": arguments["values"].reshape(()), "other": arguments["self"]}
         of_conditions = {"condition"}
@@ -91,7 +91,7 @@ def steps_of(
                      for k, v in arguments.items()}
     if not (is_choice if kind == "choice" else operation in _CONDITIONS):
         return "it is not continuous: a condition on the input may only choose between values, entry by entry"
-    sources = tuple(sorted(_names(list(arguments.values()))))
+    sources = tuple(sorted(names_in(list(arguments.values()))))
     return [Step(name, operation, path, call, arguments, kind, AFFINE.get(operation), sources, shape, input_shapes)]
 
 
@@ -109,7 +109,7 @@ def _comparison(
             operands["other"] = torch.tensor(float(second), dtype=torch.float64)
         steps.append(Step(
             f"{name}.tie", "sub", path, Call(torch.ops.aten.sub.Tensor), {**operands, "alpha": 1}, "affine", AFFINE["sub"],
-            tuple(sorted(_names(list(operands.values())))), shape, input_shapes, name, operation))
+            tuple(sorted(names_in(list(operands.values())))), shape, input_shapes, name, operation))
         tie = Reference(f"{name}.tie")
     function = _SWITCHES[operation]
     steps.append(Step(name, function.__name__, path, Call(function), {"0": tie}, "switch", KINKS[function.__name__],
@@ -117,9 +117,10 @@ def _comparison(
     return steps
 
 
-def _names(value: Any) -> set[str]:
+def names_in(value: Any) -> set[str]:
+    """Names of the results that a value refers to."""
     if isinstance(value, (list, tuple)):
-        return {name for v in value for name in _names(v)}
+        return {name for v in value for name in names_in(v)}
     return {value.name} if isinstance(value, Reference) else set()
 
 
@@ -199,10 +200,10 @@ def _jump_in(
     for choice in choices:
         error = 4 * errors[choice.name].tolerance()
         if either is not None:
-            height = np.abs(either[0][choice.name] - either[1][choice.name])
+            height = _difference(either[0][choice.name], either[1][choice.name])
             if not (height <= error).all():
                 return _said(choice, f"depends on a comparison of what is equal on a whole cell (by {_largest(height):.3g})")
-        height = np.abs(in_cells[choice.name] - at_vertices[choice.name])
+        height = _difference(in_cells[choice.name], at_vertices[choice.name])
         suspect = np.flatnonzero(~(height <= error).all(axis=1))
         if not len(suspect):
             continue
@@ -216,13 +217,19 @@ def _jump_in(
                                                                                      initial=0.0)
             slack += 2 * (gap * ratio[:, None])[owner]
         if not (height <= error + slack).all():
-            return _said(choice, f"jumps by {_largest(np.where(height <= error + slack, 0.0, height)):.3g} where a condition on "
-                                 "the input changes")
+            worst = _largest(np.where(height <= error + slack, 0.0, height))
+            return _said(choice, f"jumps by {worst:.3g} where a condition on the input changes")
     return ""
 
 
+def _difference(first: Float64, second: Float64) -> Float64:
+    """Magnitude; infinities of one sign are equal, and what is no number is infinitely far."""
+    with np.errstate(invalid="ignore"):
+        return np.where(first == second, 0.0, np.nan_to_num(np.abs(first - second), nan=np.inf))
+
+
 def _largest(values: Float64) -> float:
-    return float(np.nan_to_num(values, nan=np.inf).max())
+    return float(values.max())
 
 
 def _said(choice: Step, what: str) -> str:
