@@ -497,3 +497,21 @@ def square(half: float = 1.0) -> Slice:
     """The plane of two-dimensional inputs on `[-half, half]²`."""
     corners = [[-half, -half], [half, -half], [half, half], [-half, half]]
     return Slice.from_basis(np.zeros(2), np.eye(2), corners)
+
+
+def by_one_and_by_three_threads(net: nn.Module, plane: Slice) -> list[Partition]:
+    """The partition computed by one thread of the engine, and by three."""
+    from splinecam_widget.engine.compute import compute_partition
+    from splinecam_widget.engine.threads import forget_pools
+
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for n in (1, 3):
+            torch.set_num_threads(n)
+            forget_pools()
+            found.append(compute_partition(net, plane))
+    finally:
+        torch.set_num_threads(before)
+        forget_pools()
+    return found

@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from oracle import assert_consistent, assert_same_cells, exact_cells, mlp, square
+from oracle import assert_consistent, assert_same_cells, by_one_and_by_three_threads, exact_cells, mlp, square
 from splinecam_widget.engine import planar
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
-from splinecam_widget.engine.threads import forget_pools
 from test_compute import DEGENERATE, lines
 
 
@@ -157,16 +156,7 @@ def test_windows_of_equal_entries_have_one_winner() -> None:
 
 def pictures(net: nn.Module, plane: Slice) -> list[Partition]:
     """The partition by one thread, by three, and cut out of a larger one."""
-    before = torch.get_num_threads()
-    found = []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            forget_pools()
-            found.append(compute_partition(net, plane))
-    finally:
-        torch.set_num_threads(before)
-        forget_pools()
+    found = by_one_and_by_three_threads(net, plane)
     explorer = Explorer(net, plane)
     explorer.show(plane.with_domain(2.0 * plane.domain))
     found.append(explorer.show(plane))

@@ -17,11 +17,10 @@ from torch import nn
 
 from architectures import HOMOGENEOUS, architectures, dense_nets
 from cases import cases
-from oracle import assert_consistent, assert_same_picture, mlp, square
+from oracle import assert_consistent, assert_same_picture, by_one_and_by_three_threads, mlp, square
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
-from splinecam_widget.engine.threads import forget_pools
 
 GENTLE = 2.0**-20
 """How far vertices of two computations of one picture may be apart, relative to the domain: a rounding error of 2^-53
@@ -127,16 +126,7 @@ def test_another_basis_of_the_same_plane_shows_the_same_cells(
 @given(architectures(max_layers=3))
 def test_the_number_of_threads_changes_no_bit(drawn: tuple[nn.Sequential, Slice]) -> None:
     net, plane = drawn
-    before = torch.get_num_threads()
-    found = []
-    try:
-        for n in (1, 3):
-            torch.set_num_threads(n)
-            forget_pools()
-            found.append(compute_partition(net, plane))
-    finally:
-        torch.set_num_threads(before)
-        forget_pools()
+    found = by_one_and_by_three_threads(net, plane)
     for name in ARRAYS:
         np.testing.assert_array_equal(*(getattr(partition, name) for partition in found), err_msg=name)
 
