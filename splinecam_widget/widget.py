@@ -220,6 +220,13 @@ class SplineCamWidget(anywidget.AnyWidget):
             raise RuntimeError("the widget is closed")
         return self.partition
 
+    def open(self) -> None:
+        """Open the comm to the browser."""
+        super().open()
+        # Since 7.4, ipykernel hands a message on a comm to the thread that last sent on it, which is the main one, busy or not,
+        # until the first message of the browser has come through. No answer is awaited there: let the browser choose.
+        self.comm._reply_subshell_for = lambda _data, asked: asked
+
     def close(self) -> None:
         """End the workers and free everything. The widget cannot be used afterwards."""
         if not self._is_closed:
@@ -352,7 +359,10 @@ class SplineCamWidget(anywidget.AnyWidget):
         """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
         names = self._class_names
         anchors = anchors_message(shown, asked, self._renderer, names, not self._is_regression)
-        self._keep("anchors", anchors)
+        with self._lock:
+            if "board" not in self._last:  # no hello has come through: it may lie behind the cells of a busy kernel
+                self._keep("board", board_message(self._scene.board, names))
+            self._keep("anchors", anchors)
         started = time.perf_counter()
         colouring = self._colouring(shown)
         timing["colours"] = time.perf_counter() - started
@@ -429,9 +439,9 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _greet(self) -> None:
         """A view was rendered: send it all there is. Other views get it again, which does no harm."""
-        if "board" not in self._last:
-            self._last["board"] = board_message(self._scene.board, self._class_names)
         with self._lock:
+            if "board" not in self._last:
+                self._last["board"] = board_message(self._scene.board, self._class_names)
             for kind in ("board", "anchors", "picture", "certificate"):
                 if kind in self._last:
                     self._tell(*self._last[kind])

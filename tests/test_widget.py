@@ -55,6 +55,17 @@ class TestFirst:
         assert anchors["names"] == ["image 0", "image 1", "image 2"]
         assert [png_pixels(png).shape for png in pictures] == [(3, 3)] * 3
 
+    def test_the_board_does_not_wait_for_a_hello_that_cannot_come_through(self, make: MakeWidget) -> None:
+        w = make(images=IMAGES)
+        w.wait(SECONDS)
+        kinds = [data["content"]["kind"] for data, _ in w.comm.sent if data.get("method") == "custom"]
+        assert [kind for kind in kinds if kind != "certificate"] == ["board", "anchors", "picture"]
+
+    def test_messages_are_handled_where_the_browser_asks(self, make: MakeWidget) -> None:
+        w = make()
+        w.wait(SECONDS)
+        assert w.comm._reply_subshell_for({"method": "custom"}, "theirs") == "theirs"
+
     def test_each_view_that_says_hello_gets_all_there_is(self, w: SplineCamWidget) -> None:
         for view_id in ("a", "b"):
             tell(w, kind="hello", view_id=view_id)
@@ -96,7 +107,7 @@ class TestFirst:
         mine = {name for name in vars(SplineCamWidget) if not name.startswith("__")}
         made_by_traitlets = {"_trait_default_generators", "_all_trait_default_generators", "_traits", "_descriptors",
                              "_static_immutable_initial_values", "_instance_inits"}
-        assert mine & set(dir(anywidget.AnyWidget)) - made_by_traitlets == {"close"}
+        assert mine & set(dir(anywidget.AnyWidget)) - made_by_traitlets == {"open", "close"}
 
 
 class TestDrag:

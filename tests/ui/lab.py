@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server(notebooks: Path, scratch: Path) -> Iterator[Server]:
-    """JupyterLab on a free port of the loopback address, with no configuration but its own."""
-    settings = scratch / "settings"
-    for name, content in QUIET_SETTINGS.items():
-        path = settings / name
+def running_server(notebooks: Path, scratch: Path, settings: Mapping[str, Any] | None = None) -> Iterator[Server]:
+    """JupyterLab on a free port of the loopback address, with no configuration but its own and the `settings` by file name."""
+    kept = scratch / "settings"
+    for name, content in {**QUIET_SETTINGS, **(settings or {})}.items():
+        path = kept / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
     token = secrets.token_hex(16)
@@ -74,7 +74,7 @@ def running_server(notebooks: Path, scratch: Path) -> Iterator[Server]:
         "JUPYTER_CONFIG_DIR": str(scratch / "config"),
         "JUPYTER_DATA_DIR": str(scratch / "data"),
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_SETTINGS_DIR": str(kept),
         "JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"),
         "IPYTHONDIR": str(scratch / "ipython"),
     }
@@ -166,6 +166,22 @@ class Notebook:
         """Run every cell and wait until the last is done."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self.wait_until_run()
+
+    def close_and_open_again(self) -> None:
+        """Save the notebook, close its tab, and open it again on the kernel that ran on."""
+        self.page.evaluate(
+            """async () => {
+                const { shell, commands, serviceManager } = window.jupyterapp;
+                const path = shell.currentWidget.context.path;
+                await shell.currentWidget.context.save();
+                shell.currentWidget.dispose();
+                await new Promise(resolve => setTimeout(resolve, 1000));
+                await commands.execute('docmanager:open', { path });
+            }"""
+        )
+        self.page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
 
     def wait_until_run(self) -> None:
         """Wait until every code cell has a number, or one of them has failed."""
