@@ -16,6 +16,8 @@ export interface CameraEvents {
   size(): Size;
   /** The gesture or a key has made a new rectangle. */
   onView(view: Rect): void;
+  /** The hand has let go. */
+  onEnd?(): void;
   onIgnoredWheel(): void;
   /** How far a zoom may go; without limits it may go on. */
   limits?(): Limits | null;
@@ -45,6 +47,7 @@ export class Camera {
       .on("zoom", (event: D3ZoomEvent<HTMLElement, unknown>) => this.follow(plain(event.transform)))
       .on("end", () => {
         this.base = null;
+        events.onEnd?.();
       });
     const selection = select<HTMLElement, unknown>(surface).call(behaviour).on("dblclick.zoom", null);
     surface.addEventListener("keydown", (event) => this.key(event), { signal });

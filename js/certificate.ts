@@ -58,7 +58,15 @@ export class CertificateBadge {
       this.sentence,
       element("table", { class: "sc-figures", "aria-label": "Checks and what they found" }, this.rows),
     );
+    for (const el of [this.el, this.panel]) {
+      el.addEventListener("keydown", (event) => this.key(event), { signal });
+    }
     this.show("none", []);
+  }
+
+  /** What was found of the picture on show, or that it is not known yet. */
+  get state(): string {
+    return this.el.dataset["state"] ?? "none";
   }
 
   /** Takes what was found of the picture on show. */
@@ -74,7 +82,7 @@ export class CertificateBadge {
 
   /** Nothing will be checked any more. */
   close(): void {
-    if (this.el.dataset["state"] === "pending") {
+    if (this.state === "pending") {
       this.show("none", []);
       this.open(false);
     }
@@ -83,6 +91,14 @@ export class CertificateBadge {
   destroy(): void {
     this.el.remove();
     this.panel.remove();
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.key === "Escape" && !this.panel.hidden) {
+      event.stopPropagation();
+      this.open(false);
+      this.button.focus();
+    }
   }
 
   private open(isOpen: boolean): void {

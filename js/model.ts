@@ -2,11 +2,12 @@
 
 import type { AnchorWish } from "./protocol.ts";
 
-export type State = "waiting" | "compiling" | "computing" | "exact" | "approximation" | "error" | "closed";
+/** "unsound" is said of a picture whose certificate says so, and only here: Python says what it computed. */
+export type State = "waiting" | "compiling" | "computing" | "exact" | "approximation" | "unsound" | "error" | "closed";
 
 /** Trait `status`. Python may leave out what it does not know yet. */
 export interface Status {
-  readonly state: State;
+  readonly state: Exclude<State, "unsound">;
   readonly text?: string;
   readonly note?: string;
   readonly cells?: number | null;

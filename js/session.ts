@@ -12,7 +12,7 @@ import type { DragPhase } from "./handles.ts";
 import { Inspections } from "./inspections.ts";
 import { Inspector } from "./inspector.ts";
 import { Legend } from "./legend.ts";
-import type { Status, WidgetModel } from "./model.ts";
+import type { State, Status, WidgetModel } from "./model.ts";
 import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage } from "./protocol.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SlicePanel } from "./slice_panel.ts";
@@ -22,12 +22,13 @@ import { BoardBar, SliceBar } from "./toolbar.ts";
 import { Tray } from "./tray.ts";
 import { Wishes, type Where, type WishedRequest } from "./wishes.ts";
 
-const STATE_TEXT: Readonly<Record<string, string>> = {
+const STATE_TEXT: Readonly<Record<State, string>> = {
   waiting: "Waiting for the first picture",
   compiling: "Compiling, once",
   computing: "Computing",
   exact: "Exact",
   approximation: "Approximation",
+  unsound: "The picture is not sound; see its certificate",
   error: "Not drawn; see the message",
   closed: "Closed: the picture stays, but nothing can be moved",
 };
@@ -207,6 +208,7 @@ export class Session {
       case "certificate":
         if (message.number === this.picture?.number) {
           this.certificate.update(message);
+          this.updateStatus();
         }
         break;
       case "colours":
@@ -353,12 +355,14 @@ export class Session {
     const isWorking = given === "computing" || given === "compiling";
     const state = given === "closed" || isWorking || this.scheduler.isIdle ? given : "computing";
     const { picture } = this;
+    const isDone = state === "exact" || state === "approximation";
+    const isUnsound = isDone && this.certificate.state === "unsound";
     return {
-      state,
-      text: (state === given ? status?.text : "") || STATE_TEXT[state],
+      state: isUnsound ? "unsound" : state,
+      text: (state === given && !isUnsound ? status?.text : "") || STATE_TEXT[isUnsound ? "unsound" : state],
       note: status?.note ?? "",
       cells: picture?.n_cells ?? null,
-      regions: (state === "exact" || state === "approximation" ? status?.regions : null) ?? picture?.n_regions ?? null,
+      regions: (isDone ? status?.regions : null) ?? picture?.n_regions ?? null,
       sequence: picture?.sequence ?? null,
     };
   }

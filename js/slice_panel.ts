@@ -85,6 +85,7 @@ export class SlicePanel {
           this.view = view;
           events.onView(view);
         },
+        onEnd: () => this.look(),
         onIgnoredWheel: () => this.showHint(WHEEL_HINT),
         limits: () => this.picture?.limits ?? null,
         onStopped: (side) => this.showHint(STOP_HINTS[side]),

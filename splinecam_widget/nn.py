@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from torch import nn
@@ -42,6 +42,13 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
 _piecewise_linear.register_autograd(_backward, setup_context=_keep)
 
 
+def _numbers(name: str, given: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(given, dtype=torch.float64).detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name}: expected a sequence of numbers, got {given!r}") from None
+
+
 class PiecewiseLinear(nn.Module):
     """A continuous piecewise-linear function, applied to every entry.
 
@@ -56,8 +63,11 @@ class PiecewiseLinear(nn.Module):
 
     Raises
     ------
+    TypeError
+        If something is no number.
     ValueError
-        If knots are not finite and increasing, too few, or not within one period, or there are not as many values.
+        If knots are not finite and increasing (in torch's default dtype, too), too few, or not within one period, or there are
+        not as many values.
 
     Examples
     --------
@@ -72,16 +82,21 @@ class PiecewiseLinear(nn.Module):
 
     def __init__(self, knots: Sequence[float], values: Sequence[float], period: float | None = None) -> None:
         super().__init__()
-        places = torch.as_tensor(knots, dtype=torch.float64).detach().clone()
-        heights = torch.as_tensor(values, dtype=torch.float64).detach().clone()
+        places, heights = _numbers("knots", knots), _numbers("values", values)
         if places.ndim != 1 or len(places) < 2 or not places.isfinite().all() or not (places.diff() > 0).all():
             raise ValueError(f"knots: expected at least two finite, increasing numbers, got {places.tolist()}")
         if heights.shape != places.shape or not heights.isfinite().all():
             raise ValueError(f"values: expected {len(places)} finite numbers, one for each knot, got {heights.tolist()}")
-        if period is not None and not float(places[-1] - places[0]) < period < float("inf"):
+        if period is not None and (isinstance(period, (bool, str)) or not isinstance(period, SupportsFloat)):
+            raise TypeError(f"period: expected a number or None, got {period!r}")
+        if period is not None and not float(places[-1] - places[0]) < float(period) < float("inf"):
             raise ValueError(f"period: expected more than the distance of the outer knots, {float(places[-1] - places[0])}, "
                              f"got {period}")
-        self.register_buffer("knots", places.to(torch.get_default_dtype()))
+        kept = places.to(torch.get_default_dtype())
+        if not (kept.diff() > 0).all():
+            raise ValueError(f"knots: expected numbers that {kept.dtype} tells apart, got {places.tolist()}; see "
+                             "torch.set_default_dtype")
+        self.register_buffer("knots", kept)
         self.values = nn.Parameter(heights.to(torch.get_default_dtype()))
         self.period = None if period is None else float(period)
 

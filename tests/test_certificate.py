@@ -76,6 +76,60 @@ def test_without_the_model_the_network_is_compared_with(partition: Partition) ->
     certificate = pickle.loads(pickle.dumps(partition)).certificate(full=True)
     assert certificate.is_sound, str(certificate)
     assert certificate.compared_with == "the network as it was read"
+    assert dict(certificate.figures)["the model itself could not be asked"] == "it is not stored with the network"
+
+
+def test_a_model_that_raises_says_why_it_could_not_be_asked() -> None:
+    class Fussy(nn.Module):
+        is_ready = True
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if not self.is_ready:
+                raise KeyError("no more")
+            return torch.relu(x)
+
+    found = compute_partition(Fussy().eval(), PLANE)
+    assert found.network.reference is not None
+    found.network.reference.module.is_ready = False
+    certificate = found.certificate()
+    assert certificate.compared_with == "the network as it was read"
+    assert certificate.unasked == "KeyError: 'no more'"
+    assert ("the model itself could not be asked", "KeyError: 'no more'") in certificate.figures
+
+
+def test_functions_of_float32_tensors_are_asked_in_float64() -> None:
+    torch.manual_seed(4)
+    weight, kernel, shift = torch.randn(8, 2), torch.randn(3, 1, 3), torch.randn(3)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(nn.functional.linear(x, weight))
+        return nn.functional.conv1d(hidden[:, None], kernel).flatten(1) @ torch.ones(18, 3) + shift
+
+    certificate = compute_partition(function, PLANE).certificate(full=True)
+    assert certificate.is_sound, str(certificate)
+    assert certificate.compared_with == "the model itself in float64"
+    assert certificate.residual < 1e-13
+
+
+def test_an_argmax_counts_only_where_its_outputs_differ() -> None:
+    """The second output is the first by another sum, which rounds otherwise: float64 cannot say which is larger."""
+
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(1)
+            self.first = nn.Linear(2, 8)
+            self.second = nn.Linear(8, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = torch.relu(self.first(x))
+            z = self.second(h)
+            again = self.second.bias + 3 * (h / 3 * self.second.weight[0]).flip(1).sum(1, keepdim=True)
+            return torch.cat([z, again, z - 0.01 - torch.relu(x[:, :1])], 1).argmax(1)
+
+    certificate = compute_partition(Tied().eval(), PLANE).certificate(full=True)
+    assert certificate.is_sound, str(certificate)
+    assert certificate.compared_with == "the model itself in float64"
 
 
 def test_figures_are_what_is_printed(partition: Partition) -> None:

@@ -95,9 +95,9 @@ def test_there_are_few_knots(name: str, given: dict[str, Any]) -> None:
 class TestArguments:
     net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).eval()
 
-    @pytest.mark.parametrize("approximate", [0, -1, float("nan"), float("inf"), 0.0])
+    @pytest.mark.parametrize("approximate", [0, -1, float("nan"), float("inf"), 0.0, 9e-11, True, "0.1"])
     def test_what_is_no_tolerance_is_named(self, approximate: float) -> None:
-        text = r"^approximate: expected a positive number or None, got"
+        text = r"^approximate: expected a finite number from 1e-10 on, or None, got"
         with pytest.raises(ValueError, match=text):
             compute_partition(self.net, square(), approximate=approximate)
         with pytest.raises(ValueError, match=text):

@@ -147,9 +147,20 @@ class TestTraining:
     (([0.0, 1.0], [1.0, 2.0], -3.0), "period: expected more than"),
     (([0.0, 1.0], [1.0, 2.0], float("inf")), "period: expected more than"),
     (([0.0, 1.0], [1.0, 2.0], float("nan")), "period: expected more than"),
+    (([1.0, 1.0 + 1e-12], [1.0, 2.0]), "knots: expected numbers that torch.float32 tells apart"),
 ])
 def test_what_is_no_curve_is_named(arguments: tuple[Any, ...], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
+        PiecewiseLinear(*arguments)
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (("ab", [1.0, 2.0]), "knots: expected a sequence of numbers, got 'ab'"),
+    (([0.0, 1.0], [1.0, None]), r"values: expected a sequence of numbers, got \[1.0, None\]"),
+    (([0.0, 1.0], [1.0, 2.0], "2"), "period: expected a number or None, got '2'"),
+])
+def test_what_is_no_number_is_named(arguments: tuple[Any, ...], text: str) -> None:
+    with pytest.raises(TypeError, match=f"^{text}"):
         PiecewiseLinear(*arguments)
 
 

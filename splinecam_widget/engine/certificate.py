@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -64,6 +64,8 @@ class Certificate:
         their unit goes through the vertex.
     compared_with : str
         What `residual` compares with.
+    unasked : str
+        Why that is not the user's model, "" where it is: an error that the model raises, or that it is not there.
     n_approximated : int
         Operations in whose place piecewise-linear ones stand.
     tolerance : float
@@ -85,6 +87,7 @@ class Certificate:
     n_close: int
     n_zero: int
     compared_with: str
+    unasked: str = ""
     n_approximated: int = 0
     tolerance: float = 0.0
     deviation: float = 0.0
@@ -107,6 +110,7 @@ class Certificate:
             ("approximated operations", f"{self.n_approximated:,}, each to within {self.tolerance:g}, proven for all values"),
             ("largest deviation of outputs found", f"{self.deviation:.1e}"),
         )
+        unasked = (("the model itself could not be asked", self.unasked),) if self.unasked else ()
         return (
             *approximations,
             ("cells", f"{self.n_cells:,}"),
@@ -117,6 +121,7 @@ class Certificate:
             ("edges without their cells", _count_text(self.n_loose_edges)),
             ("cells with two patterns", _count_text(self.n_mixed)),
             (f"against {self.compared_with}", _error_text(self.residual, RESIDUAL_LIMIT)),
+            *unasked,
             ("ties on the boundary", _error_text(self.boundary_residual, RESIDUAL_LIMIT)),
             ("signs within the error bound", f"{self.n_zero:,}"),
             ("crossings float64 cannot tell apart", f"{self.n_close:,}"),
@@ -154,7 +159,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
     x, y = (domain - domain[0]).T
     area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
-    residual, compared_with, deviation = _residual(partition, cells, tick)
+    compared = _compared(partition, cells, tick)
     return Certificate(
         n_cells=n,
         n_checked=len(cells),
@@ -163,14 +168,15 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
         n_flat=_n_flat(partition),
         n_loose_edges=_n_loose_edges(partition),
         n_mixed=sum(_n_mixed(partition, cells[run]) for run in _runs(partition.network, len(cells), tick)),
-        residual=residual / scale,
+        residual=compared.residual / scale,
         boundary_residual=_boundary_residual(partition, tick) / scale,
         n_close=partition.n_close,
         n_zero=partition.n_zero,
-        compared_with=compared_with,
+        compared_with=compared.with_what,
+        unasked=compared.unasked,
         n_approximated=len(partition.network.approximations),
         tolerance=max([0.0, *(step.deviation for step in partition.network.approximations)]),
-        deviation=deviation / scale,
+        deviation=compared.deviation / scale,
     )
 
 
@@ -228,8 +234,17 @@ def _n_mixed(partition: Partition, cells: Int64) -> int:
     return int(mixed.sum())
 
 
-def _residual(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> tuple[float, str, float]:
-    """Largest difference from what the maps say, what that is compared with, and the deviation of an approximation."""
+@dataclass(frozen=True)
+class _Compared:
+    """Largest difference from what the maps say, what that compares with, and the deviation of an approximation."""
+
+    residual: float
+    with_what: str
+    unasked: str = ""
+    deviation: float = 0.0
+
+
+def _compared(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> _Compared:
     # The maps were read off at the middles; they are tried at other points inside.
     corners = partition.vertices[partition.cell_vertices[partition.cell_offsets[cells]]]
     inner = partition.centroids[cells] + SHRINK * (corners - partition.centroids[cells])
@@ -237,29 +252,40 @@ def _residual(partition: Partition, cells: Int64, tick: Callable[[], None] | Non
     by_map = np.empty((len(cells), partition.values.shape[1]))
     for run in _runs(network, len(cells), tick):
         by_map[run] = _extended(partition, partition.centroids[cells[run]], inner[run])
-    said = _said_by_model(partition, inner, by_map.shape[1], tick)
-    difference = 0.0 if said is None else float(np.abs(network.headed(by_map) - said).max())
-    if said is not None and not network.approximations:
-        return difference, "the model itself in float64", 0.0
+    said = _said_by_model(partition, inner, tick)
+    difference = 0.0 if isinstance(said, str) else float(np.abs(network.headed(by_map) - said)[_told(partition, by_map)].max(initial=0.0))
+    if not isinstance(said, str) and not network.approximations:
+        return _Compared(difference, "the model itself in float64")
     as_read = float(np.abs(by_map - _said_by_network(partition, inner, tick)).max())
-    return as_read, "the network as it was read", difference
+    return _Compared(as_read, "the network as it was read", said if isinstance(said, str) else "", difference)
 
 
-def _said_by_model(partition: Partition, u: Float64, n_outputs: int, tick: Callable[[], None] | None) -> Float64 | None:
-    """What the user's model returns at slice coordinates (n, 2), or None if it cannot be asked."""
+def _told(partition: Partition, outputs: Float64) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Points (n,) at which float64 decides what the model returns: under an argmax, where no two of the largest outputs tie."""
+    if partition.network.head != "argmax" or outputs.shape[1] < 2:
+        return np.ones(len(outputs), np.bool_)
+    order = np.argsort(outputs, axis=1)[:, -2:]
+    rows = np.arange(len(outputs))[:, None]
+    gap = np.diff(outputs[rows, order], axis=1)[:, 0]
+    decided: np.ndarray[Any, np.dtype[np.bool_]] = gap > partition.tolerance[order].sum(axis=1)
+    return decided
+
+
+def _said_by_model(partition: Partition, u: Float64, tick: Callable[[], None] | None) -> Float64 | str:
+    """What the user's model returns at slice coordinates (n, 2): (n, K) as far as heads leave it, or why it cannot be asked."""
     model = partition.network.reference
-    if model is None:  # unpickled
-        return None
+    if model is None:
+        return "it is not stored with the network"
     x = torch.from_numpy(partition.plane.to_input(u))
-    said = np.empty((len(x), n_outputs))
+    said = np.empty((len(x), *partition.network.headed(partition.values[:1]).shape[1:]))
     # In another order than the network was asked in, which shows if an output depends on the rest of its batch.
     order = torch.from_numpy(np.random.default_rng(len(x)).permutation(len(x)))
-    try:
-        with torch.no_grad():
-            for rows in _runs(partition.network, len(x), tick):
+    for rows in _runs(partition.network, len(x), tick):
+        try:
+            with torch.no_grad():
                 said[order[rows]] = model(x[order[rows]]).reshape(len(x[rows]), -1).numpy()
-    except (TypeError, RuntimeError):  # a function that only takes another dtype
-        return None
+        except Exception as error:  # whatever a model may raise
+            return f"{type(error).__name__}: {error}".splitlines()[0]
     return said
 
 

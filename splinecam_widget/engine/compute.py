@@ -57,14 +57,15 @@ def compute_partition(
 
     Parameters
     ----------
-    model : nn.Module or callable of torch operations
-        Takes inputs of shape (batch, *input_shape). Computed as in eval mode, in float64, on a copy; never changed.
+    model : nn.Module, callable of torch operations, or Network
+        Takes inputs of shape (batch, *input_shape). Computed as in eval mode, in float64, on a copy; never changed. The
+        `network` of another partition saves reading the model again.
     plane : Slice
     output : str, int or None
         Which of several outputs, by key, attribute or place in what the model returns.
     approximate : float or None
         Smooth activations (GELU, tanh, sin, ...) are replaced by continuous piecewise-linear ones that differ by at most this
-        much from them; the partition is exact for the network with these. None: they are refused.
+        much (1e-10 or more) from them; the partition is exact for the network with these. None: they are refused.
 
     Returns
     -------
@@ -101,9 +102,12 @@ def compute_partition(
     """
     if not isinstance(plane, Slice):
         raise TypeError(f"plane: expected a Slice, got {type(plane).__name__}")
-    network = model if isinstance(model, Network) else lower(
-        model, plane.input_shape, output, approximate)
-    if network.was_training and not isinstance(model, Network):
+    if isinstance(model, Network):
+        if output is not None or approximate is not None:
+            raise ValueError("output, approximate: expected None for a Network, in which both are decided already")
+        return partition_of(model, plane, Work(), lambda: None)
+    network = lower(model, plane.input_shape, output, approximate)
+    if network.was_training:
         warnings.warn("model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
     return partition_of(network, plane, Work(), lambda: None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -144,12 +145,27 @@ APPROXIMABLE = {*SMOOTH, *PERIODIC}
 N_SAMPLES = 17
 """Samples of the second derivative on a segment."""
 
-BISECTIONS = 32
+_INSIDE = (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES
+
+BISECTIONS = 6
 """Steps towards the farthest end of a segment; a nearer one costs a few more knots, no accuracy."""
+
+FINEST = 1e-10
+"""The smallest tolerance: a curve then has some hundred thousand knots, each of which may cut each cell for each unit."""
 
 
 def table_of(operation: str, arguments: Mapping[str, Any], tolerance: float) -> tuple[Float64, Float64, float | None]:
     """Knots, values and period of the interpolant of a smooth activation that differs from it by at most `tolerance`."""
+    scalars = tuple(sorted((k, v) for k, v in arguments.items() if isinstance(v, (bool, int, float, str))))
+    return _table_of(operation, scalars, tolerance)
+
+
+@lru_cache(maxsize=64)
+def _table_of(
+    operation: str, scalars: tuple[tuple[str, Any], ...], tolerance: float
+) -> tuple[Float64, Float64, float | None]:
+    """The same, of arguments that can be compared. The arrays are shared: nobody writes into them."""
+    arguments = dict(scalars)
     if operation in PERIODIC:
         quarter = math.ceil(math.tau / math.sqrt(8 * tolerance) / 4)
         knots = np.arange(4 * quarter) * (math.tau / (4 * quarter))
@@ -161,12 +177,14 @@ def table_of(operation: str, arguments: Mapping[str, Any], tolerance: float) -> 
         middle = (smooth.left[1] + smooth.right[1]) / 2
         knots = np.array([-1.0, 0.0, 1.0])
         return knots, np.array([middle - smooth.left[0], middle, middle + smooth.right[0]]), None
-    inside = [start]
+    inside, width = [start], math.sqrt(tolerance)
     for goal in sorted({stop, *(c for c in smooth.corners if start < c < stop)}):
         while inside[-1] < goal:
             # At the outer knots the interpolant is on the asymptote, which took half of the tolerance.
             ends = [tolerance / 2 if x in (start, stop) else tolerance for x in (inside[-1], goal)]
-            inside.append(_next_knot(smooth, inside[-1], goal, ends[0], min(ends)))
+            knot = _next_knot(smooth, inside[-1], goal, ends[0], min(ends), width)
+            width = knot - inside[-1]
+            inside.append(knot)
     inner = np.array(inside)
     values = smooth.value(inner)
     outside = [start - 1.0, stop + 1.0]
@@ -193,20 +211,28 @@ def _end(smooth: Smooth, line: tuple[float, float], side: float, tolerance: floa
     return high
 
 
-def _next_knot(smooth: Smooth, start: float, goal: float, tolerance: float, last: float) -> float:
-    """The farthest end of a segment on which linear interpolation is within the tolerance; `last` is that up to the goal."""
+def _next_knot(smooth: Smooth, start: float, goal: float, tolerance: float, last: float, guess: float) -> float:
+    """The farthest end of a segment on which linear interpolation is within the tolerance; `last` is that up to the goal.
+
+    Sought from a `guess` of its width, which is doubled or halved until the width lies between the two.
+    """
 
     def is_near(width: float, tolerance: float = tolerance) -> bool:
         # Not quite to the ends: there may be a corner.
-        x = start + width * (np.arange(N_SAMPLES) + 0.5) / N_SAMPLES
+        x = start + width * _INSIDE
         bend = float(np.abs(smooth.second(x)).max()) + smooth.third * width / (2 * N_SAMPLES)
         return width * width / 8 * bend <= tolerance
 
-    low, high = 0.0, goal - start
-    if is_near(high, last):
+    whole = goal - start
+    if is_near(whole, last):
         return goal
-    if is_near(high):
+    if is_near(whole):
         return (start + goal) / 2
+    low, high = 0.0, whole
+    width = min(guess, whole / 2)
+    while low == 0.0 or (high == whole and width < whole):
+        low, high = (width, high) if is_near(width) else (low, width)
+        width = 2 * low if low else high / 2
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if is_near(middle) else (low, middle)

@@ -67,7 +67,7 @@ def explain(
     TypeError
         If the model is not callable.
     ValueError
-        If `output` names none of the outputs, or `approximate` is not a positive number.
+        If `output` names none of the outputs, or `approximate` is not a finite number from 1e-10 on.
 
     Examples
     --------

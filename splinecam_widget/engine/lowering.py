@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from . import switches
-from .curves import APPROXIMABLE, curve_step, curved
+from .curves import APPROXIMABLE, FINEST, curve_step, curved
 from .errors import Offender, UnsupportedModelError
 from .network import FAR, Call, Network, Reference, Step
 from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Affine, Kink
@@ -102,7 +102,7 @@ def lower(
     TypeError
         If the model is not callable.
     ValueError
-        If `output` names none of the outputs, or `approximate` is not a positive number.
+        If `output` names none of the outputs, or `approximate` is not a finite number from 1e-10 on.
     """
     return read(model, input_shape, output, approximate).network()
 
@@ -111,8 +111,8 @@ def read(
     model: Any, input_shape: tuple[int, ...], output: str | int | None = None, approximate: float | None = None
 ) -> Reading:
     """As `lower`, but with refused operations recorded and not raised."""
-    if approximate is not None and not _is_positive(approximate):
-        raise ValueError(f"approximate: expected a positive number or None, got {approximate!r}")
+    if approximate is not None and not _is_tolerance(approximate):
+        raise ValueError(f"approximate: expected a finite number from {FINEST:g} on, or None, got {approximate!r}")
     module, was_training = snapshot(model)
     program = traced(module, input_shape)
     place, result = chosen_output(program, output)
@@ -123,8 +123,8 @@ def read(
     return reading
 
 
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+def _is_tolerance(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and FINEST <= value < float("inf")
 
 
 class _Walk:

@@ -14,13 +14,19 @@ _WIDER = {torch.float32: torch.float64, torch.float16: torch.float64, torch.bflo
 
 
 class InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Casts to narrower floats, and new tensors of them, become float64: the engine computes with all its digits, too."""
+    """Narrower floats that a model brings along or casts to become float64: the engine computes with all its digits, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
         if "dtype" in given:
             given["dtype"] = _WIDER.get(given["dtype"], given["dtype"])
+        if not func._schema.is_mutable:  # what is written to must stay the tensor that it is
+            args, given = pytree.tree_map_only(torch.Tensor, _widened, (args, given))
         return func(*args, **given)
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(_WIDER.get(tensor.dtype, tensor.dtype))
 
 
 class DoubleModel(nn.Module):

@@ -223,6 +223,17 @@ def test_wheel_scrolls_the_page_until_the_plot_has_the_focus(opened: Open) -> No
     assert requests(widget) == []
 
 
+def test_the_inspector_follows_a_zoom_under_a_pointer_that_rests(opened: Open) -> None:
+    widget = opened()
+    x, y = widget.place("Slice plot", 0.6, 0.6)
+    widget.page.mouse.click(x, y)
+    widget.page.mouse.move(x + 3, y)
+    before = widget.status().sequence
+    widget.page.mouse.wheel(0, -300)
+    widget.wait_exact(after=before)
+    widget.page.wait_for_function("() => document.querySelector('[aria-label=Inspector]').dataset.cell !== undefined")
+
+
 def test_wheel_zooms_about_the_pointer(opened: Open) -> None:
     widget = opened()
     left, right, bottom, top = view(widget)
@@ -344,6 +355,24 @@ class TestCertificate:
         widget.page.keyboard.press(key)
         assert widget.figures() == {}
 
+    def test_escape_closes_it(self, opened: Open) -> None:
+        widget = opened()
+        widget.wait_certificate("sound")
+        widget.badge().click()
+        widget.page.keyboard.press("Escape")
+        assert widget.figures() == {}
+        assert widget.badge().evaluate("button => button === document.activeElement")
+
+    def test_the_status_line_does_not_call_exact_what_is_not_sound(self, opened: Open) -> None:
+        widget = opened("certificate=unsound", wait=False)
+        widget.wait_certificate("unsound")
+        status = widget.status()
+        assert (status.state, status.text) == ("unsound", "The picture is not sound; see its certificate")
+        widget.page.get_by_label("Zoom in the slice").click()
+        for comparison in ("!==", "==="):
+            widget.page.wait_for_function(
+                f"() => document.querySelector('[aria-label=Status]').dataset.state {comparison} 'unsound'")
+
     def test_says_that_a_picture_is_of_an_approximation(self, opened: Open) -> None:
         widget = opened("certificate=approximation")
         widget.wait_certificate("approximation")
@@ -356,7 +385,7 @@ class TestCertificate:
         ("failed", "Not checked", "error", "CUDA error: out of memory"),
     ])
     def test_says_what_is_wrong_in_words(self, opened: Open, verdict: str, text: str, name: str, value: str) -> None:
-        widget = opened(f"certificate={verdict}")
+        widget = opened(f"certificate={verdict}", wait=False)
         widget.wait_certificate(verdict)
         assert widget.badge().inner_text().strip() == text
         assert "The picture on show" in widget.part("Certificate").get_by_role("status").inner_text()
