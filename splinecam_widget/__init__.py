@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from .engine.explain import explain
     from .engine.partition import Partition
     from .engine.slices import Slice
+    from .engine.storage import load_partition
     from .widget import SplineCamWidget
 
-__all__ = ["Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain"]
+__all__ = ["Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain", "load_partition"]
 
 _HOMES = {
     "Partition": "engine.partition", "Slice": "engine.slices", "SplineCamWidget": "widget",
     "UnsupportedModelError": "engine.errors", "compute_partition": "engine.compute", "explain": "engine.explain",
+    "load_partition": "engine.storage",
 }
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ._scene import Shown
 from ._scheduler import Worker
 from .engine import threads
-from .engine.certificate import Certificate, certificate_of
+from .engine.certificate import Certificate
+from .engine.checking import certificate_of
 from .engine.errors import Cancelled
 from .engine.planar import PlanarComplex
 

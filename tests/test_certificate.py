@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from splinecam_widget import Partition, Slice, compute_partition
-from splinecam_widget.engine.certificate import certificate_of
+from splinecam_widget.engine.checking import certificate_of
 from splinecam_widget.engine.errors import Cancelled
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.slices import rectangle

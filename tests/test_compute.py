@@ -261,5 +261,5 @@ def test_refuses_numbers_that_are_not_finite(weight: float) -> None:
 @pytest.mark.parametrize("more", [{"output": 0}, {"approximate": 0.1}])
 def test_what_a_network_has_decided_already_cannot_be_chosen(more: dict[str, float]) -> None:
     network = compute_partition(mlp(2, 4, 1), square(1.0)).network
-    with pytest.raises(ValueError, match="^output, approximate: expected None for a Network"):
+    with pytest.raises(ValueError, match=r"^output, approximate: expected None for a Network"):
         compute_partition(network, square(1.0), **more)

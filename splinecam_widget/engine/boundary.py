@@ -13,7 +13,7 @@ from .arrays import Float64
 from .planar import Int32, Int64
 
 if TYPE_CHECKING:
-    from .partition import Partition
+    from .cells import Cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Winners:
     boundary: Boundary
 
 
-def winners_of(partition: Partition, level: float = 0.0) -> Winners:
+def winners_of(partition: Cells, level: float = 0.0) -> Winners:
     """Which class wins where on a partition, ties to the lower class.
 
     Raises
@@ -94,7 +94,7 @@ def winners_of(partition: Partition, level: float = 0.0) -> Winners:
     return Winners(cells, points, offsets, classes, piece_cells, boundary)
 
 
-def boundary_of(partition: Partition, classes: tuple[int, int] | None, level: float) -> Boundary:
+def boundary_of(partition: Cells, classes: tuple[int, int] | None, level: float) -> Boundary:
     """See `Partition.decision_boundary`."""
     n_classes = partition.values.shape[1]
     if n_classes > 1 and level != 0.0:

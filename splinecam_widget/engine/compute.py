@@ -183,7 +183,8 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     output_error = output_tolerance(bounds[network.output_name], values)
     if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
-    return Partition(network, plane, planar, values, output_error, work.n_close, tuple(zero_tolerances), work.n_zero)
+    return Partition(plane, planar, values, output_error, work.n_close, work.n_zero, network=network,
+                     zero_tolerances=tuple(zero_tolerances))
 
 
 def _peak(rows: Float64) -> Float64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -130,8 +131,7 @@ def clipped(partition: Partition, plane: Slice) -> Partition:
     kept = (side > 0).all(axis=1)
     values = np.concatenate([partition.values, split.new.rows(partition.values)])
     planar, vertex_ids = compacted(after, kept, before.cell_hashes[split.parents])
-    return Partition(partition.network, plane, planar, values[vertex_ids], partition.tolerance, partition.n_close,
-                     partition.zero_tolerances, partition.n_zero)
+    return replace(partition, plane=plane, planar=planar, values=values[vertex_ids])
 
 
 def compacted(planar: PlanarComplex, kept: Any, hashes: Any) -> tuple[PlanarComplex, Any]:

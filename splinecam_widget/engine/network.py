@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -235,6 +236,33 @@ class Network:
     def kinks(self) -> tuple[Step, ...]:
         """The last cut of every layer of kinks."""
         return tuple(layer[-1] for layer in self.layers)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the network computes: operations, how they are joined, and every number in them."""
+        found = hashlib.sha256()
+        places = {self.input_name: 0, **{step.name: i for i, step in enumerate(self.steps, 1)}}
+
+        def add(value: Any) -> None:
+            if isinstance(value, Reference):
+                found.update(f"step {places.get(value.name, value.name)};".encode())
+            elif isinstance(value, torch.Tensor):
+                found.update(f"tensor {value.dtype} {tuple(value.shape)};".encode())
+                found.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+            elif isinstance(value, (list, tuple)):
+                found.update(f"list {len(value)};".encode())
+                for entry in value:
+                    add(entry)
+            else:
+                found.update(f"{value!r};".encode())
+
+        add(self.input_shape)
+        for step in self.steps:
+            add((step.operation, step.kind, step.shape))
+            for name in sorted(step.arguments):
+                add((name, step.arguments[name]))
+        add((places[self.output_name], self.head))
+        return found.hexdigest()
 
     @property
     def approximations(self) -> tuple[Step, ...]:

@@ -236,17 +236,24 @@ def rectangle(left: float, right: float, bottom: float, top: float) -> Float64:
     return np.array([[left, bottom], [right, bottom], [right, top], [left, top]], dtype=np.float64)
 
 
+MAX_COORDINATE = 1e150
+"""Of a domain: the squares of larger numbers overflow."""
+
+
 def as_domain(domain: Any) -> Float64:
     """A user's polygon checked: convex, of positive area, made counter-clockwise.
 
     Raises
     ------
     ValueError
-        If it is not a (k, 2) array with k >= 3, not convex, or its area is zero.
+        If it is not a (k, 2) array with k >= 3, not convex, too large for float64, or its area is zero.
     """
     polygon, roundoff = as_numbers(domain, "domain")
     if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
         raise ValueError(f"domain: expected the corners of a convex polygon, shape (k, 2) with k >= 3, got {polygon.shape}")
+    largest = float(np.abs(polygon).max())
+    if largest > MAX_COORDINATE:
+        raise ValueError(f"domain: expected coordinates up to {MAX_COORDINATE:g}, or areas overflow, got {largest:g}")
     rolled = np.roll(polygon, -1, axis=0)
     edges = rolled - polygon
     following = np.roll(edges, -1, axis=0)
@@ -256,7 +263,7 @@ def as_domain(domain: Any) -> Float64:
                               - centred[:, 1] * np.roll(centred, -1, axis=0)[:, 0]))
     # Rounding of a corner by `roundoff * max|u|` moves each of the k terms by at most that times the extent.
     extent = float(np.abs(centred).max())
-    noise = 4 * len(polygon) * roundoff * float(np.abs(polygon).max()) * extent
+    noise = 4 * len(polygon) * roundoff * largest * extent
     if abs(area) <= noise:
         raise ValueError(f"domain: expected a polygon of positive area, got area {area:.3g}")
     if area < 0:

@@ -14,8 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
-import torch
-
 from .errors import Cancelled
 
 T = TypeVar("T")
@@ -27,6 +25,8 @@ def enter() -> None:
     """Make torch run on one core in this thread. Other threads, and those to come, keep their number."""
     if _is_entered():
         return
+    import torch  # what never enters, such as reading a stored partition, does without
+
     n = torch.get_num_threads()
     torch.set_num_threads(1)
     # The call also set what threads to come begin with; another thread sets it back, for its own and theirs.
@@ -38,7 +38,11 @@ def enter() -> None:
 
 def n_cores() -> int:
     """How many cores torch is allowed in this process."""
-    return int(_local.n_cores) if _is_entered() else torch.get_num_threads()
+    if _is_entered():
+        return int(_local.n_cores)
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _is_entered() -> bool:

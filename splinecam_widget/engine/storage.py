@@ -1,0 +1,180 @@
+"""Partitions in files: numpy's .npz without pickle, with slice, outputs, certificate and origin. Knows no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cells import Cells
+from .certificate import Certificate
+from .planar import PlanarComplex
+from .slices import Slice
+
+FORMAT = "splinecam_widget.partition"
+FORMAT_VERSION = 1
+
+ARRAYS: dict[str, tuple[str, int]] = {
+    "origin": ("float64", -1), "basis": ("float64", -1), "domain": ("float64", 2), "anchors": ("float64", 2),
+    "vertices": ("float64", 2), "values": ("float64", 2), "tolerance": ("float64", 1), "edges": ("int32", 2),
+    "edge_layer": ("int32", 1), "edge_unit": ("int32", 1), "cell_offsets": ("int64", 1), "cell_vertices": ("int32", 1),
+    "cell_edges": ("int32", 1), "cell_hashes": ("uint64", 1),
+}
+"""Of a file: dtype and number of axes, -1 where inputs have any. There are no `anchors` where the slice has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedPartition(Cells):
+    """A partition from a file: its cells and outputs, without the network. Made by `load_partition`.
+
+    Attributes
+    ----------
+    plane, planar, values, tolerance, n_close, n_zero :
+        As of a `Partition`.
+    certificate : Certificate
+        As it came out when the partition was saved.
+    model : dict
+        What is known of the network: digest, input_shape, n_outputs, head, layers (path, operation, n_units of each layer of
+        kinks) and approximations (operation and deviation of each).
+    versions : dict
+        Of the packages that computed it.
+    """
+
+    certificate: Certificate = field(kw_only=True)
+    model: dict[str, Any] = field(kw_only=True)
+    versions: dict[str, str] = field(kw_only=True)
+
+    def __repr__(self) -> str:
+        return (f"SavedPartition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
+                f"{len(self.model['layers'])} layers of kinks, {self.values.shape[1]} outputs)")
+
+
+def write(path: str | os.PathLike[str], cells: Cells, certificate: Certificate, model: Any, versions: dict[str, str]) -> None:
+    """Write a file as `load_partition` reads it; an older one of that name stays whole until the new one is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    plane, planar = cells.plane, cells.planar
+    about = {
+        "format": FORMAT, "format_version": FORMAT_VERSION, "versions": versions, "model": model,
+        "certificate": asdict(certificate), "n_close": cells.n_close, "n_zero": cells.n_zero,
+    }
+    arrays = {
+        "origin": plane.origin, "basis": plane.basis, "domain": plane.domain, "vertices": planar.points,
+        "values": cells.values, "tolerance": cells.tolerance,
+        **{name: getattr(planar, name) for name in (
+            "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges", "cell_hashes")},
+    }
+    if plane.anchors is not None:
+        arrays["anchors"] = plane.anchors
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
+    """A partition that `Partition.save` wrote.
+
+    Needs neither torch nor the model. Nothing in the file is run.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    SavedPartition
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If it is no partition, of a newer format, or damaged.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, torch
+    >>> from splinecam_widget import Slice, compute_partition, load_partition
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "relu.npz"
+    >>> compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2))).save(path)
+    >>> load_partition(path).n_cells
+    4
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            if not isinstance(stored, Mapping) or "about" not in stored:
+                raise ValueError("it has no description")
+            about = json.loads(str(stored["about"]))
+            version = about["format_version"]
+            if about["format"] != FORMAT:
+                raise ValueError(f"its format is {about['format']!r}")
+            if version > FORMAT_VERSION:
+                raise ValueError(f"it has version {version} of the format, and this package reads up to {FORMAT_VERSION}")
+            arrays = {name: stored[name] for name in ARRAYS if name in stored}
+        return _assembled(arrays, about)
+    except OSError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"path: expected a file written by Partition.save, got {os.fspath(path)!r}: {error}") from None
+
+
+def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedPartition:
+    for name, (dtype, n_axes) in ARRAYS.items():
+        if name not in arrays and name == "anchors":
+            continue
+        array = arrays[name]
+        if array.dtype != dtype or n_axes not in (-1, array.ndim):
+            raise ValueError(f"{name} is {array.dtype} with {array.ndim} axes")
+    planar = PlanarComplex(arrays["vertices"], *(arrays[name] for name in (
+        "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges", "cell_hashes")))
+    problem = _problem(planar, arrays)
+    if problem:
+        raise ValueError(problem)
+    known = {f.name for f in fields(Certificate)}
+    return SavedPartition(
+        Slice(arrays["origin"], arrays["basis"], arrays["domain"], arrays.get("anchors")), planar, arrays["values"],
+        arrays["tolerance"], about["n_close"], about["n_zero"],
+        certificate=Certificate(**{k: v for k, v in about["certificate"].items() if k in known}),
+        model=about["model"], versions=about["versions"],
+    )
+
+
+def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]]) -> str:
+    """What is wrong with arrays that compiled loops are to trust, "" if nothing is."""
+    n_vertices, n_edges, offsets = planar.n_vertices, len(planar.edges), planar.cell_offsets
+    n_entries = len(planar.cell_vertices)
+    shapes = {
+        "vertices": (n_vertices, 2), "edges": (n_edges, 2), "edge_layer": (n_edges,), "edge_unit": (n_edges,),
+        "cell_edges": (n_entries,), "cell_hashes": (len(offsets) - 1,), "domain": (max(3, len(arrays["domain"])), 2),
+        "values": (n_vertices, len(arrays["tolerance"])), "basis": (2, *arrays["origin"].shape),
+        **({"anchors": (3, 2)} if "anchors" in arrays else {}),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            return f"{name} has shape {arrays[name].shape}, expected {shape}"
+    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != n_entries or (np.diff(offsets) < 3).any():
+        return "cell_offsets do not cut cell_vertices into loops"
+    for name, n in (("edges", n_vertices), ("cell_vertices", n_vertices), ("cell_edges", n_edges)):
+        ids = arrays[name]
+        if ids.min() < 0 or ids.max() >= n:
+            return f"{name} has ids outside 0 to {n - 1}"
+    for name in ("origin", "basis", "domain", "anchors", "vertices", "values", "tolerance"):
+        if name in arrays and not np.isfinite(arrays[name]).all():
+            return f"{name} has NaN or infinity"
+    return ""
