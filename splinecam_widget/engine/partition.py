@@ -32,21 +32,10 @@ _DIFFERENTIATING = threading.Lock()
 class Partition(Cells):
     """The cells of a slice on which a network is one affine map. Made by `compute_partition`.
 
-    All coordinates are slice coordinates (input-space units). Arrays are shared with the engine: read, do not write.
-
     Attributes
     ----------
-    plane : Slice
-    planar : PlanarComplex
-        The arrays behind the properties below.
-    values : (V, K) float64
-        The network's outputs at the vertices (the logits, where a softmax was set aside).
-    tolerance : (K,) float64
-        Bound of the rounding error of `values`, see `rounding`.
-    n_close : int
-        Crossings of edges that float64 could not tell apart; they share a vertex.
-    n_zero : int
-        Pre-activations at vertices that counted as zero.
+    plane, planar, values, tolerance, n_close, n_zero :
+        As of `Cells`.
     network : Network
         The network as it was understood.
     zero_tolerances : tuple of (m,) float64
