@@ -166,7 +166,8 @@ def pictures(net: nn.Module, plane: Slice) -> list[Partition]:
 @pytest.fixture
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even two cells are shared among threads."""
-    monkeypatch.setattr(planar, "PARALLEL_CELLS", 2)
+    monkeypatch.setattr(planar, "CELLS_AT_A_TIME", 2)
+    monkeypatch.setattr(planar, "EDGES_AT_A_TIME", 4)
 
 
 @pytest.mark.usefixtures("small_shares")

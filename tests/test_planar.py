@@ -7,7 +7,7 @@ import pytest
 
 from oracle import UNIT_ROUNDOFF
 from splinecam_widget.engine import planar as planar_module
-from splinecam_widget.engine.planar import NewVertices, PlanarComplex, Split, split_complex
+from splinecam_widget.engine.planar import PlanarComplex, SignGathering, Signs, Split, split_complex
 from splinecam_widget.engine.slices import rectangle
 
 UNIT_SQUARE = rectangle(0, 1, 0, 1)
@@ -158,13 +158,14 @@ def test_cells_know_their_parents() -> None:
     np.testing.assert_allclose(totals, areas(before), rtol=ROUNDINGS)
 
 
-@pytest.mark.parametrize("parallel_cells", [1, 5, 16])
-def test_runs_of_cells_taken_apart_give_the_same(parallel_cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_a_time", [1, 5, 16])
+def test_runs_of_cells_and_edges_taken_apart_give_the_same(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = np.random.default_rng(5)
     lines = [(a, b, -0.5 * (a + b) + c) for a, b, c in numbers.normal(size=(20, 3)) * [1, 1, 0.2]]
     before = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines[:10]).after
     expected = cut(before, *lines[10:], layer=1)
-    monkeypatch.setattr(planar_module, "PARALLEL_CELLS", parallel_cells)
+    monkeypatch.setattr(planar_module, "CELLS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(planar_module, "EDGES_AT_A_TIME", at_a_time + 2)
     found = cut(before, *lines[10:], layer=1)
     for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges",
                  "cell_hashes"):
@@ -173,5 +174,33 @@ def test_runs_of_cells_taken_apart_give_the_same(parallel_cells: int, monkeypatc
 
 
 def test_no_new_vertices_have_no_rows() -> None:
-    none = NewVertices(np.empty((0, 2), np.int32), np.empty(0), np.empty((0, 4), np.int32), np.empty((0, 3)))
+    none = cut(PlanarComplex.single_cell(UNIT_SQUARE), (1, 0, 1)).new
+    assert len(none) == 0
     assert none.rows(np.zeros((4, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("n_units", [1, 7, 8, 63, 64, 65, 200])
+def test_signs_as_bits(n_units: int) -> None:
+    numbers = np.random.default_rng(n_units)
+    tolerance = numbers.choice([0.0, 0.5], n_units)
+    rows = numbers.choice([-2.0, -0.5, -0.25, -0.0, 0.0, 1e-300, 0.5, 3.0], (50, n_units))
+    gathering = SignGathering(50, tolerance)
+    for start, stop in ((30, 50), (0, 11), (11, 30)):
+        gathering.take(start, rows[start:stop])
+    for found in (gathering.signs(), Signs.of(rows, tolerance)):
+        for words, expected in ((found.positive, rows > tolerance), (found.negative, rows < -tolerance)):
+            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+            np.testing.assert_array_equal(bits[:, :n_units], expected)
+            assert not bits[:, n_units:].any()
+        np.testing.assert_array_equal(found.peak, np.abs(rows).max(axis=0))
+        assert found.n_zero == ((np.abs(rows) <= tolerance) & (tolerance > 0)).sum()
+
+
+@pytest.mark.parametrize("n", [2, 5, 32, 33, 200])
+def test_crossings_of_an_edge_come_in_order(n: int) -> None:
+    numbers = np.random.default_rng(n)
+    places = numbers.permutation(np.linspace(0.1, 0.9, n))
+    found = cut(PlanarComplex.single_cell(UNIT_SQUARE), *((1, 0, -place) for place in places))
+    on_edge = found.new.edge_t[: n]
+    np.testing.assert_allclose(np.sort(on_edge), on_edge)
+    assert found.after.n_cells == n + 1

@@ -27,9 +27,16 @@ def partition() -> Partition:
     return compute_partition(mlp(5, 16, 16, 3), Slice.through(np.zeros(5), np.eye(5)[0], np.eye(5)[1]))
 
 
+@pytest.fixture(scope="module")
+def content(partition: Partition, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "found.npz"
+    partition.save(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(partition: Partition, tmp_path: Path) -> Path:
-    partition.save(tmp_path / "found.npz")
+def path(content: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "found.npz").write_bytes(content)
     return tmp_path / "found.npz"
 
 

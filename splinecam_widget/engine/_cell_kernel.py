@@ -571,3 +571,27 @@ def split_cells(
         chord_ends[:n_inner].copy(), chord_weights[:n_inner].copy(),
         new_edges[:n_new_edges].copy(), new_units[:n_new_edges].copy(), n_irregular,
     )
+
+
+@njit(cache=True, nogil=True)
+def place_cells(
+    offsets, vertices, edges, hashes, parents, chord_ends, chord_weights, new_edges, new_units,
+    all_offsets, all_vertices, all_edges, all_hashes, all_parents, all_ends, all_weights, all_new_edges, all_units,
+    cell, loop, inner, chord, first_chord_vertex, first_chord_edge,
+):
+    """One run's results into those of all runs: from cell `cell`, loop entry `loop`, inner vertex `inner`, edge `chord` on."""
+    n = len(hashes)
+    all_offsets[cell + 1 : cell + n + 1] = offsets[1:] + loop
+    all_hashes[cell : cell + n] = hashes
+    all_parents[cell : cell + n] = parents
+    for k in range(len(vertices)):
+        v, e = vertices[k], edges[k]
+        all_vertices[loop + k] = v + inner if v >= first_chord_vertex else v
+        all_edges[loop + k] = e + chord if e >= first_chord_edge else e
+    all_ends[inner : inner + len(chord_ends)] = chord_ends
+    all_weights[inner : inner + len(chord_ends)] = chord_weights
+    for k in range(len(new_units)):
+        for end_of in range(2):
+            v = new_edges[k, end_of]
+            all_new_edges[chord + k, end_of] = v + inner if v >= first_chord_vertex else v
+        all_units[chord + k] = new_units[k]

@@ -11,27 +11,35 @@ from numba import njit
 _ONE = np.uint64(1)
 _SIX = np.int64(6)
 _LOW = np.int64(63)
+_GATHER = np.uint64(0x0102040810204080)
+_TOP = np.uint64(56)
 
 
 @njit(cache=True, nogil=True)
 def pack_signs(rows, tolerance, positive, negative, peak):
-    """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) = max |entry|."""
+    """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) grows to max |entry|.
+
+    Comparisons go into bytes, which the compiler does several at a time; a product then gathers the low bits of eight bytes
+    in its highest byte (the magic number has one bit for each, none of which meet).
+    """
     n_rows, n_units = rows.shape
     n_words = positive.shape[1]
+    plus_bytes, minus_bytes = np.zeros(n_words * 64, np.uint8), np.zeros(n_words * 64, np.uint8)
+    plus_eights, minus_eights = plus_bytes.view(np.uint64), minus_bytes.view(np.uint64)
     for v in range(n_rows):
+        for j in range(n_units):
+            value = rows[v, j]
+            plus_bytes[j] = value > tolerance[j]
+            minus_bytes[j] = value < -tolerance[j]
+            peak[j] = max(peak[j], abs(value))
         for w in range(n_words):
-            plus = np.uint64(0)
-            minus = np.uint64(0)
-            start = w * 64
-            for j in range(start, min(start + 64, n_units)):
-                value = rows[v, j]
-                bit = np.uint64(j - start)
-                plus |= np.uint64(value > tolerance[j]) << bit
-                minus |= np.uint64(value < -tolerance[j]) << bit
+            plus, minus = np.uint64(0), np.uint64(0)
+            for k in range(8):
+                shift = np.uint64(8 * k)
+                plus |= ((plus_eights[w * 8 + k] * _GATHER) >> _TOP) << shift
+                minus |= ((minus_eights[w * 8 + k] * _GATHER) >> _TOP) << shift
             positive[v, w] = plus
             negative[v, w] = minus
-        for j in range(n_units):
-            peak[j] = max(peak[j], abs(rows[v, j]))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -70,58 +78,50 @@ def sign_at(positive, negative, vertex, unit):
 
 
 @njit(cache=True, nogil=True)
-def count_crossings(edges, positive, negative):
-    """How many units change strictly from one sign to the other along each edge: (E + 1,) offsets."""
-    n_edges, n_words = len(edges), positive.shape[1]
-    offsets = np.zeros(n_edges + 1, np.int64)
-    for e in range(n_edges):
+def edge_crossings(begin, end, edges, positive, negative, rows, tolerance):
+    """Crossings of edges `begin` to `end`, in order along each, crossings nearer than the tolerance sharing one vertex.
+
+    Returns
+    -------
+    offsets (n + 1,) : which crossings are those of each edge
+    units (X,), places (X,) : the unit of each crossing, and the place of its vertex among the edge's new ones
+    parents (N,), t (N,) : edge and parameter of every new vertex, a + t (b - a), in order along each edge
+    vertex_offsets (n + 1,) : which new vertices lie on each edge
+    n_close : crossings that were merged into their neighbour's vertex
+    """
+    n_words = positive.shape[1]
+    offsets = np.zeros(end - begin + 1, np.int64)
+    for e in range(begin, end):
         a, b = edges[e, 0], edges[e, 1]
         total = np.int64(0)
         for w in range(n_words):
             word = (positive[a, w] & negative[b, w]) | (negative[a, w] & positive[b, w])
             if word != 0:
                 total += popcount(word)
-        offsets[e + 1] = offsets[e] + total
-    return offsets
-
-
-@njit(cache=True, nogil=True)
-def edge_crossings(edges, positive, negative, rows, tolerance, offsets):
-    """Crossings of every edge, in order along it, crossings nearer than the tolerance sharing one vertex.
-
-    Returns
-    -------
-    units (X,), places (X,) : the unit of each crossing, and the place of its vertex among the edge's new ones
-    parents (N,), t (N,) : edge and parameter of every new vertex, a + t (b - a), in order along each edge
-    vertex_offsets (E + 1,) : which new vertices lie on each edge
-    n_close : crossings that were merged into their neighbour's vertex
-    """
-    n_edges, n_words = len(edges), positive.shape[1]
-    units = np.empty(offsets[n_edges], np.int32)
-    places = np.empty(offsets[n_edges], np.int32)
-    parents = np.empty(offsets[n_edges], np.int32)
-    t = np.empty(offsets[n_edges], np.float64)
-    vertex_offsets = np.zeros(n_edges + 1, np.int64)
+        offsets[e - begin + 1] = offsets[e - begin] + total
+    n_crossings = offsets[end - begin]
+    units = np.empty(n_crossings, np.int32)
+    places = np.empty(n_crossings, np.int32)
+    parents = np.empty(n_crossings, np.int32)
+    t = np.empty(n_crossings, np.float64)
+    parameters = np.empty(n_crossings, np.float64)
+    vertex_offsets = np.zeros(end - begin + 1, np.int64)
     n_vertices = np.int64(0)
     n_close = np.int64(0)
-    for e in range(n_edges):
-        start, stop = offsets[e], offsets[e + 1]
+    for e in range(begin, end):
+        start, stop = offsets[e - begin], offsets[e - begin + 1]
         if stop > start:
             a, b = edges[e, 0], edges[e, 1]
             k = start
-            parameters = np.empty(stop - start, np.float64)
             for w in range(n_words):
                 word = (positive[a, w] & negative[b, w]) | (negative[a, w] & positive[b, w])
                 while word != 0:
                     j = w * 64 + lowest_bit(word)
                     word &= word - _ONE
                     units[k] = j
-                    parameters[k - start] = rows[a, j] / (rows[a, j] - rows[b, j])
+                    parameters[k] = rows[a, j] / (rows[a, j] - rows[b, j])
                     k += 1
-            if stop - start > 1:
-                order = np.argsort(parameters, kind="mergesort")
-                units[start:stop] = units[start:stop][order]
-                parameters = parameters[order]
+            sort_crossings(parameters, units, start, stop)
             first = n_vertices
             for k in range(start, stop):
                 j = units[k]
@@ -132,55 +132,52 @@ def edge_crossings(edges, positive, negative, rows, tolerance, offsets):
                         n_close += 1
                         continue
                 parents[n_vertices] = e
-                t[n_vertices] = parameters[k - start]
+                t[n_vertices] = parameters[k]
                 places[k] = n_vertices - first
                 n_vertices += 1
-        vertex_offsets[e + 1] = n_vertices
-    return units, places, parents[:n_vertices].copy(), t[:n_vertices].copy(), vertex_offsets, n_close
+        vertex_offsets[e - begin + 1] = n_vertices
+    return offsets, units, places, parents[:n_vertices].copy(), t[:n_vertices].copy(), vertex_offsets, n_close
 
 
 @njit(cache=True, nogil=True)
-def edge_pieces(edges, layers, units, vertex_offsets, first_vertex, new_edges, new_layers, new_units):
-    """Every edge cut at its new vertices; the pieces of edge e start at e + vertex_offsets[e], from its first vertex on."""
+def sort_crossings(parameters, units, start, stop):
+    """Sort both by parameter, equal ones by unit, as they come; most edges have one or two."""
+    if stop - start > 32:
+        order = start + np.argsort(parameters[start:stop], kind="mergesort")
+        parameters[start:stop] = parameters[order]
+        units[start:stop] = units[order]
+        return
+    for k in range(start + 1, stop):
+        parameter, unit = parameters[k], units[k]
+        at = k
+        while at > start and parameters[at - 1] > parameter:
+            parameters[at], units[at] = parameters[at - 1], units[at - 1]
+            at -= 1
+        parameters[at], units[at] = parameter, unit
+
+
+@njit(cache=True, nogil=True)
+def edge_pieces(edges, layers, units, vertex_offsets, first_vertex):
+    """Every edge cut at its new vertices; the pieces of edge e start at e + vertex_offsets[e], from its first vertex on.
+
+    Returns
+    -------
+    pieces (M, 2), piece_layers (M,), piece_units (M,)
+    """
+    n_pieces = len(edges) + vertex_offsets[len(edges)]
+    pieces = np.empty((n_pieces, 2), np.int32)
+    piece_layers, piece_units = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
     for e in range(len(edges)):
         start, stop = vertex_offsets[e], vertex_offsets[e + 1]
         tail = edges[e, 0]
         for k in range(start, stop + 1):
             head = np.int64(edges[e, 1]) if k == stop else first_vertex + k
-            new_edges[e + k, 0] = tail
-            new_edges[e + k, 1] = head
-            new_layers[e + k] = layers[e]
-            new_units[e + k] = units[e]
+            pieces[e + k, 0] = tail
+            pieces[e + k, 1] = head
+            piece_layers[e + k] = layers[e]
+            piece_units[e + k] = units[e]
             tail = head
-
-
-@njit(cache=True, nogil=True)
-def cut_edges(edges, layers, units, rows, tolerance):
-    """Everything about the edges of a split: signs, crossings, new vertices and pieces.
-
-    Returns
-    -------
-    positive, negative, peak : see `pack_signs`
-    offsets : see `count_crossings`
-    crossing_units, places, parents, t, vertex_offsets, n_close : see `edge_crossings`
-    n_zero : see `count_zeros`
-    pieces, piece_layers, piece_units : see `edge_pieces`
-    """
-    n_vertices, n_units = rows.shape
-    positive = np.empty((n_vertices, (n_units + 63) // 64), np.uint64)
-    negative = np.empty_like(positive)
-    peak = np.zeros(n_units)
-    pack_signs(rows, tolerance, positive, negative, peak)
-    offsets = count_crossings(edges, positive, negative)
-    crossing_units, places, parents, t, vertex_offsets, n_close = edge_crossings(
-        edges, positive, negative, rows, tolerance, offsets)
-    n_pieces = len(edges) + len(t)
-    pieces = np.empty((n_pieces, 2), np.int32)
-    piece_layers, piece_units = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
-    edge_pieces(edges, layers, units, vertex_offsets, n_vertices, pieces, piece_layers, piece_units)
-    n_zero = count_zeros(positive, negative, tolerance)
-    return (positive, negative, peak, offsets, crossing_units, places, parents, t, vertex_offsets, n_close, n_zero,
-            pieces, piece_layers, piece_units)
+    return pieces, piece_layers, piece_units
 
 
 @njit(cache=True, nogil=True)
@@ -205,3 +202,50 @@ def rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, start, out):
                 p = rows[a, j] + s * (rows[b, j] - rows[a, j])
                 q = rows[c, j] + t * (rows[d, j] - rows[c, j])
                 out[k, j] = p + r * (q - p)
+
+
+@njit(cache=True, nogil=True)
+def rows_at_some(rows, edge_ends, edge_t, chord_ends, chord_weights, ids, out):
+    """As `rows_at`, at the new vertices `ids`."""
+    for k in range(len(ids)):
+        rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, ids[k], out[k : k + 1])
+
+
+@njit(cache=True, nogil=True)
+def rows_by_hats(rows, before, edge_ends, edge_t, crossing_runs, crossing_units, columns, has_columns, ids, out):
+    """Rows at new vertices `ids` on edges from `rows` at the old ones: interpolated, with a hat for each crossing unit.
+
+    The units of vertex i are `crossing_units[crossing_runs[i, 0]:crossing_runs[i, 1]]`, their values at old vertices are in
+    `before`.
+    """
+    n_entries = rows.shape[1]
+    for k in range(len(ids)):
+        i = ids[k]
+        a, b, t = edge_ends[i, 0], edge_ends[i, 1], edge_t[i]
+        for j in range(n_entries):
+            out[k, j] = rows[a, j] + t * (rows[b, j] - rows[a, j])
+        if not has_columns:
+            continue
+        for x in range(crossing_runs[i, 0], crossing_runs[i, 1]):
+            unit = crossing_units[x]
+            height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
+            for j in range(n_entries):
+                out[k, j] -= height * columns[unit, j]
+
+
+@njit(cache=True, nogil=True)
+def plain_ends(edge_ends, positive, negative, tolerance):
+    """Whether both ends of each edge (N, 2) have a sign for every unit that has a rounding error."""
+    n_words = positive.shape[1]
+    computed = np.zeros(n_words, np.uint64)
+    for j in range(len(tolerance)):
+        computed[j >> _SIX] |= np.uint64(tolerance[j] > 0) << np.uint64(j & _LOW)
+    is_plain = np.ones(len(edge_ends), np.bool_)
+    for i in range(len(edge_ends)):
+        a, b = edge_ends[i, 0], edge_ends[i, 1]
+        for w in range(n_words):
+            signed = (positive[a, w] | negative[a, w]) & (positive[b, w] | negative[b, w])
+            if computed[w] & ~signed != 0:
+                is_plain[i] = False
+                break
+    return is_plain

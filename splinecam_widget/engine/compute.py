@@ -15,6 +15,7 @@ from .bending import bent
 from .dissolving import settled
 from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
+from .hats import hats_for
 from .lowering import lower
 from .network import Network, Stage
 from .partition import Partition
@@ -143,9 +144,16 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
     for number, stage in enumerate(network.stages):
         if any(step.kind == "choice" for step in stage.steps):
             _check_continuity(stage, network, live, new, bounds, planar, tick)
-        live = advance(stage, network.shapes, live, new, tick)
+        hats = hats_for(stage, network.shapes, new)
+        before, bounds = bounds, advance_bounds(stage, bounds)
+        if hats is not None and new is not None:
+            most = int(np.diff(new.crossing_runs, axis=1).max())
+            bounds = {name: hats.bound(name, bound, before[hats.source], most) for name, bound in bounds.items()}
+            work.vertices_evaluated -= int(new.is_plain.sum())
+        is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
+        cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
+        live, signs = advance(stage, network.shapes, live, new, tick, cut, hats)
         work.vertices_evaluated += planar.n_vertices
-        bounds = advance_bounds(stage, bounds)
         if stage.cut is None:
             break
         first_round.setdefault(stage.cut.node, number)
@@ -167,7 +175,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         if stage.cut.kind == "curve":
             split = bent(planar, live[source], tolerance, number, stage.cut)
         else:
-            split = split_complex(planar, live[source], tolerance, number, has_pattern=not is_round)
+            split = split_complex(planar, live[source], tolerance, number, not is_round, signs)
         planar, new = split.after, split.new
         work.n_close += split.n_close
         work.n_irregular += split.n_irregular

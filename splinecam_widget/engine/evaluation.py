@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from .arrays import Float64
-from .network import Network, Stage, Step
-from .planar import NewVertices
+from .hats import Hats
+from .network import Network, Stage, run_steps
+from .planar import NewVertices, SignGathering, Signs
 from .rounding import Bound, sizes, step_bound
 from .threads import on_all_cores
 
@@ -21,28 +22,18 @@ CHUNK_ENTRIES = 1 << 18
 PARALLEL_ENTRIES = 1 << 17
 """Below this many entries, handing chunks to other threads costs more than it brings."""
 
+LEAST_ROWS = 16
+"""Rows of the smallest chunk: with fewer, a matrix is read for too little."""
 
-def run_steps(
-    steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int, fixed: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape).
-
-    Results in `fixed` are taken from there.
-    """
-    env = dict(blocks)
-    for step in steps:
-        if fixed is not None and step.name in fixed:
-            env[step.name] = fixed[step.name]
-        else:
-            env[step.name] = n_rows if step.operation == "sym_size" else step.result(env)
-    return env
+LEAST_CHUNK_ENTRIES = 1 << 16
+"""Entries of the smallest chunk for which another thread pays. Chunks do not depend on the number of threads."""
 
 
 def advance(
     stage: Stage, shapes: Mapping[str, tuple[int, ...]], live: Mapping[str, Float64], new: NewVertices | None,
-    tick: Callable[[], None],
-) -> dict[str, Float64]:
-    """The kept tensors as rows (V, n), at the old vertices and the new ones.
+    tick: Callable[[], None], cut: tuple[str, Float64] | None = None, hats: Hats | None = None,
+) -> tuple[dict[str, Float64], Signs | None]:
+    """The kept tensors as rows (V, n), at the old vertices and the new ones, and the signs of one of them.
 
     Parameters
     ----------
@@ -52,29 +43,61 @@ def advance(
         Vertices that the kink added.
     tick : callable
         Called before every chunk; may raise to stop.
+    cut : (str, (n,) float64) or None
+        The tensor whose signs are wanted, and its tolerance. They are taken from each chunk while that is in cache.
+    hats : Hats or None
+        With these, the network is not run at new vertices on edges whose ends have all signs.
     """
     n_old = len(next(iter(live.values())))
     n_new = 0 if new is None else len(new)
-    width = max(stage.width, *(rows.shape[1] for rows in live.values()))
-    out = {name: np.empty((n_old + n_new, math.prod(shapes[name]))) for name in stage.kept}
-
-    def run(start: int, stop: int) -> None:
-        tick()
-        blocks = {name: torch.from_numpy(_rows_between(rows, new, start, stop)).reshape(stop - start, *shapes[name])
-                  for name, rows in live.items()}
-        with torch.no_grad():
-            env = run_steps(stage.steps, blocks, stop - start)
-        for name in stage.kept:
-            out[name][start:stop] = env[name].reshape(stop - start, -1).numpy()
-
     n = n_old + n_new
-    size = max(16, CHUNK_ENTRIES // width)
-    if n * width < PARALLEL_ENTRIES:
-        run(0, n)
-    else:
-        starts = range(0, n, size)
-        on_all_cores(run, starts, [min(start + size, n) for start in starts])
-    return out
+    width = max(stage.width, *(rows.shape[1] for rows in live.values()))
+    out = {name: np.empty((n, math.prod(shapes[name]))) for name in stage.kept}
+    gathering = None if cut is None else SignGathering(n, cut[1])
+
+    def run(blocks: dict[str, Float64], n_rows: int, where: Any) -> None:
+        tensors = {name: torch.from_numpy(rows).reshape(n_rows, *shapes[name]) for name, rows in blocks.items()}
+        with torch.no_grad():
+            env = run_steps(stage.steps, tensors, n_rows)
+        for name in stage.kept:
+            out[name][where] = env[name].reshape(n_rows, -1).numpy()
+
+    def gather(start: int, stop: int) -> None:
+        if cut is not None and gathering is not None:
+            gathering.take(start, out[cut[0]][start:stop])
+
+    def everywhere(start: int, stop: int) -> None:
+        tick()
+        run({name: _rows_between(rows, new, start, stop) for name, rows in live.items()}, stop - start, slice(start, stop))
+        gather(start, stop)
+
+    def by_hats(start: int, stop: int) -> None:
+        assert hats is not None
+        assert new is not None
+        tick()
+        ids = np.arange(start - n_old, stop - n_old)
+        is_plain = np.zeros(len(ids), np.bool_)
+        on_edges = new.is_plain[ids[0]:ids[-1] + 1]
+        is_plain[:len(on_edges)] = on_edges
+        others = ids[~is_plain]
+        if len(others):
+            run({name: new.rows_of(rows, others) for name, rows in live.items()}, len(others), n_old + others)
+        for name in stage.kept:
+            out[name][n_old + ids[is_plain]] = hats.rows(name, out[name], live[hats.source], new, ids[is_plain])
+        gather(start, stop)
+
+    n_everywhere = n if hats is None else n_old
+    if hats is None and n * width < PARALLEL_ENTRIES:
+        everywhere(0, n)
+        return out, None if gathering is None else gathering.signs()
+    for work, first, end in ((everywhere, 0, n_everywhere), (by_hats, n_everywhere, n)):
+        if end > first:
+            n_entries = (end - first) * width
+            n_chunks = max(-(-n_entries // CHUNK_ENTRIES), min(8, n_entries // LEAST_CHUNK_ENTRIES))
+            n_chunks = min(max(1, n_chunks), max(1, (end - first) // LEAST_ROWS))
+            bounds = np.linspace(first, end, n_chunks + 1).astype(int)
+            on_all_cores(work, bounds[:-1], bounds[1:])
+    return out, None if gathering is None else gathering.signs()
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:
@@ -113,5 +136,5 @@ def row_chunks(network: Network, n: int) -> list[slice]:
 
 def row_chunks_of_width(width: int, n: int) -> list[slice]:
     """The same for rows of `width` entries."""
-    size = max(16, 8 * CHUNK_ENTRIES // width)
+    size = max(LEAST_ROWS, 8 * CHUNK_ENTRIES // width)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

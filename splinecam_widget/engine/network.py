@@ -352,6 +352,22 @@ class Network:
         return [step for name, step in conditions.items() if name in needed]
 
 
+def run_steps(
+    steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int, fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All tensors after running steps on a batch of `n_rows`; `blocks` holds those that come in, (n_rows, *shape).
+
+    Results in `fixed` are taken from there.
+    """
+    env = dict(blocks)
+    for step in steps:
+        if fixed is not None and step.name in fixed:
+            env[step.name] = fixed[step.name]
+        else:
+            env[step.name] = n_rows if step.operation == "sym_size" else step.result(env)
+    return env
+
+
 def _as_rows(x: torch.Tensor) -> torch.Tensor:
     """X (B, *shape) as (B, n), also where it has one number for each input."""
     return x.flatten(1) if x.ndim > 1 else x[:, None]

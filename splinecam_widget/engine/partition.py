@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from .arrays import Float64, as_numbers
 from .cells import Cells
-from .evaluation import evaluate, row_chunks, run_steps
-from .network import Network
+from .evaluation import evaluate, row_chunks
+from .network import Network, run_steps
 from .storage import write
 from .threads import apart, on_all_cores
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,11 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 
-PARALLEL_CELLS = 4096
-"""Below this many cells, starting a second thread costs more than it brings."""
+CELLS_AT_A_TIME = 512
+"""Cells that one thread splits at a time."""
+
+EDGES_AT_A_TIME = 4096
+"""Edges that one thread looks through at a time."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,27 @@ class NewVertices:
     """Where the vertices that a split adds lie on the old complex.
 
     First those on edges, `a + t (b - a)`, then those where two chords meet: `p + r (q - p)` with p and q on edges.
+
+    Attributes
+    ----------
+    edge_ends : (N, 2) int32
+    edge_t : (N,) float64
+    chord_ends : (M, 4) int32
+    chord_weights : (M, 3) float64
+    crossing_runs : (N, 2) int64
+    crossing_units : (X,) int32
+        The units that cross the edge of vertex i: `crossing_units[crossing_runs[i, 0]:crossing_runs[i, 1]]`.
+    is_plain : (N,) bool
+        Whether every unit has a sign at both ends of the edge.
     """
 
     edge_ends: Int32
     edge_t: Float64
     chord_ends: Int32
     chord_weights: Float64
+    crossing_runs: Int64
+    crossing_units: Int32
+    is_plain: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.edge_t) + len(self.chord_ends)
@@ -87,9 +107,72 @@ class NewVertices:
         self.write_rows(old, start, out)
         return out
 
+    def rows_of(self, old: Float64, ids: Int64) -> Float64:
+        """The same at the new vertices `ids`."""
+        out = np.empty((len(ids), old.shape[1]))
+        _sign_kernels.rows_at_some(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, ids, out)
+        return out
+
     def write_rows(self, old: Float64, start: int, out: Float64) -> None:
         """The same from new vertex `start` on, into `out` (m, k)."""
         _sign_kernels.rows_at(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, start, out)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Signs of functions at vertices, 64 to a word.
+
+    Attributes
+    ----------
+    positive, negative : (V, W) uint64
+        Bits of values above the function's tolerance, and below minus that.
+    peak : (n,) float64
+        Largest magnitude of each function.
+    n_zero : int
+        Values that are neither, of functions with a rounding error.
+    """
+
+    positive: UInt64
+    negative: UInt64
+    peak: Float64
+    n_zero: int
+
+    @classmethod
+    def of(cls, rows: Float64, tolerance: Float64) -> Signs:
+        """Of values (V, n)."""
+        gathering = SignGathering(len(rows), tolerance)
+        gathering.take(0, rows)
+        return gathering.signs()
+
+
+class SignGathering:
+    """Signs that come in parts, in any order and from several threads.
+
+    Parameters
+    ----------
+    n_vertices : int
+    tolerance : (n,) float64
+        A value of this magnitude or less counts as zero.
+    """
+
+    def __init__(self, n_vertices: int, tolerance: Float64) -> None:
+        shape = (n_vertices, (len(tolerance) + 63) // 64)
+        self._tolerance = tolerance
+        self._positive, self._negative = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
+        self._peaks = [np.zeros(len(tolerance))]
+        self._n_zero = [0]
+
+    def take(self, start: int, rows: Float64) -> None:
+        """Values (m, n) at vertices `start` to `start + m`."""
+        words = slice(start, start + len(rows))
+        peak = np.zeros(len(self._tolerance))
+        _sign_kernels.pack_signs(rows, self._tolerance, self._positive[words], self._negative[words], peak)
+        self._peaks.append(peak)
+        self._n_zero.append(_sign_kernels.count_zeros(self._positive[words], self._negative[words], self._tolerance))
+
+    def signs(self) -> Signs:
+        """All of them."""
+        return Signs(self._positive, self._negative, np.maximum.reduce(self._peaks), int(sum(self._n_zero)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +204,7 @@ class Split:
 
 
 def split_complex(
-    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True
+    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True, signs: Signs | None = None
 ) -> Split:
     """The complex cut along the zero lines of functions that are affine on each of its cells.
 
@@ -136,10 +219,20 @@ def split_complex(
         Written into the provenance of the new edges.
     has_pattern : bool
         Whether the signs become part of the cells' patterns.
+    signs : Signs or None
+        Those of `rows`, where they are known.
     """
-    (positive, negative, peak, offsets, units, places, parents, t, vertex_offsets, n_close, n_zero, pieces, piece_layer,
-     piece_unit) = _sign_kernels.cut_edges(before.edges, before.edge_layer, before.edge_unit, rows, tolerance)
-    n_old, n_on_edges, n_pieces = before.n_vertices, len(t), len(pieces)
+    found = Signs.of(rows, tolerance) if signs is None else signs
+    positive, negative = found.positive, found.negative
+    crossings = _in_runs(
+        lambda begin, end: _sign_kernels.edge_crossings(begin, end, before.edges, positive, negative, rows, tolerance),
+        len(before.edges), EDGES_AT_A_TIME)
+    offsets, vertex_offsets = (_chained([run[i] for run in crossings]) for i in (0, 5))
+    units, places, parents, t = (_concatenated([run[i] for run in crossings]) for i in range(1, 5))
+    n_old, n_on_edges = before.n_vertices, len(t)
+    pieces, piece_layer, piece_unit = _sign_kernels.edge_pieces(
+        before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old)
+    n_pieces = len(pieces)
 
     def split(begin: int, end: int):  # type: ignore[no-untyped-def]
         return _cell_kernel.split_cells(
@@ -149,16 +242,13 @@ def split_complex(
             n_old, n_old + n_on_edges, n_pieces,
         )
 
-    n_cells = before.n_cells
-    if n_cells < PARALLEL_CELLS:
-        parts = [split(0, n_cells)]
-    else:
-        bounds = np.append(np.arange(0, n_cells, max(1, PARALLEL_CELLS // 2)), n_cells)
-        parts = on_all_cores(split, bounds[:-1], bounds[1:])
+    parts = _in_runs(split, before.n_cells, CELLS_AT_A_TIME)
     out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
     cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chords, chord_units, odd = out
 
-    new = NewVertices(before.edges[parents], t, chord_ends, weights)
+    ends = before.edges[parents]
+    new = NewVertices(ends, t, chord_ends, weights, np.stack([offsets[parents], offsets[parents + 1]], axis=1), units,
+                      _sign_kernels.plain_ends(ends, positive, negative, tolerance))
     after = PlanarComplex(
         np.concatenate([before.points, new.rows(before.points)]),
         np.concatenate([pieces, chords]),
@@ -166,7 +256,28 @@ def split_complex(
         np.concatenate([piece_unit, chord_units]),
         cell_offsets, cell_vertices, cell_edges, hashes,
     )
-    return Split(after, new, cell_parents, peak, int(n_close), int(odd), int(n_zero))
+    n_close = sum(int(run[6]) for run in crossings)
+    return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
+
+
+def _in_runs(work: Callable[[int, int], Any], n: int, size: int) -> list[Any]:
+    """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs."""
+    if n <= size:
+        return [work(0, n)]
+    bounds = np.append(np.arange(0, n, size), n)
+    return on_all_cores(work, bounds[:-1], bounds[1:])
+
+
+def _concatenated(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _chained(parts: list[Int64]) -> Int64:
+    """Offsets that each begin at 0 as those of all parts one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    lasts = np.cumsum([part[-1] for part in parts[:-1]])
+    return np.concatenate([parts[0], *(part[1:] + last for part, last in zip(parts[1:], lasts))])
 
 
 def cells_beside_edges(planar: PlanarComplex) -> Int32:
@@ -178,14 +289,16 @@ def cells_beside_edges(planar: PlanarComplex) -> Int32:
 
 def _joined(parts, first_chord_vertex: int, first_chord_edge: int):  # type: ignore[no-untyped-def]
     """The results of consecutive runs of cells as one, as if one thread had taken them all."""
-    loops = np.cumsum([0] + [part[0][-1] for part in parts])
-    vertices = np.cumsum([0] + [len(part[5]) for part in parts])
-    edges = np.cumsum([0] + [len(part[7]) for part in parts])
-    for i, part in enumerate(parts):
-        part[0][:] += loops[i]
-        part[1][part[1] >= first_chord_vertex] += vertices[i]
-        part[2][part[2] >= first_chord_edge] += edges[i]
-        part[7][part[7] >= first_chord_vertex] += vertices[i]
-    offsets = np.concatenate([[0], *(part[0][1:] for part in parts)])
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(1, 9)]
-    return (offsets, *columns, sum(part[9] for part in parts))
+    sizes = np.array([[len(part[i]) for part in parts] for i in (3, 1, 5, 7)])
+    starts = np.concatenate([np.zeros((4, 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
+    n_cells, n_loop, n_inner, n_chords = starts[:, -1]
+    out = (
+        np.zeros(n_cells + 1, np.int64), *(np.empty(n_loop, np.int32) for _ in range(2)),
+        np.empty(n_cells, np.uint64), np.empty(n_cells, np.int32),
+        np.empty((n_inner, 4), np.int32), np.empty((n_inner, 3)),
+        np.empty((n_chords, 2), np.int32), np.empty(n_chords, np.int32),
+    )
+    for part, first in zip(parts, starts.T.tolist()):
+        place: Any = _cell_kernel.place_cells
+        place(*part[:9], *out, *first, first_chord_vertex, first_chord_edge)
+    return (*out, sum(part[9] for part in parts))

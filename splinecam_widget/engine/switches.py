@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from .arrays import Float64
-from .evaluation import row_chunks_of_width, run_steps
-from .network import Call, Reference, Stage, Step
+from .evaluation import row_chunks_of_width
+from .network import Call, Reference, Stage, Step, run_steps
 from .operations import AFFINE, KINKS
 from .planar import PlanarComplex
 from .rounding import Bound, sizes, step_bound

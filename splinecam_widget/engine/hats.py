@@ -1,0 +1,144 @@
+r"""Tensors at new vertices on edges from those at the edges' ends, without running the network there.
+
+Along an edge (a, b) of the complex before a kink everything alive is affine but for the units that change sign on it. Between
+its values at the ends, an activation with slopes :math:`s_-, s_+` left and right of zero is the straight line plus a hat with
+its top at the crossing, which at :math:`a + t (b - a)` is :math:`-(s_+ - s_-) \min(t\,|z_b|, (1 - t)\,|z_a|)`. What follows
+up to the next kink is affine, so each crossing unit adds its hat times its column of that affine map: a few columns for a
+vertex where a product with the whole matrix stood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from . import _sign_kernels
+from .arrays import Float64
+from .network import Stage, run_steps
+from .operations import Affine
+from .planar import Int64, NewVertices
+from .rounding import LERP_ROUNDINGS, UNIT_ROUNDOFF, Bound
+
+OPERATIONS = frozenset({"relu", "leaky_relu", "prelu", "abs"})
+"""Activations of one entry that bend at zero only."""
+
+MAX_COLUMN_ENTRIES = 1 << 20
+"""Entries of all columns of a stage: 8 MiB. Larger ones would not stay in cache, and convolutions are cheaper than theirs."""
+
+LEAST_ENTRIES = 1 << 17
+"""Entries of the new vertices' rows below which running the network is as fast."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hats:
+    """What each unit of a kink adds to the tensors that a stage keeps.
+
+    Attributes
+    ----------
+    source : str
+        The kink's pre-activation.
+    columns : dict of (n, m) float64
+        By kept tensor that depends on the kink: for every unit its jump of slope times its column of the affine map.
+    roundings : int
+        Each entry of a column carries at most so many.
+    """
+
+    source: str
+    columns: Mapping[str, Float64]
+    roundings: int
+
+    def bound(self, name: str, bound: Bound, before: Bound, most: int) -> Bound:
+        """The bound of a kept tensor at vertices on edges with at most `most` crossings each.
+
+        Parameters
+        ----------
+        bound : Bound
+            Of the tensor where the network is run.
+        before : Bound
+            Of the pre-activation.
+
+        Notes
+        -----
+        The line between the ends and the hats are together, whatever the pre-activations at the ends, the activation of the
+        interpolated pre-activation; so their errors come through as where the network is run. What is added are roundings: two
+        interpolations, and of each hat those of its height (4), of its column, and of the sum of at most `most` hats, of
+        whatever units.
+        """
+        rows = bound.rows.clone()
+        rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
+        if name in self.columns:
+            columns = torch.from_numpy(self.columns[name])
+            roundings = (4 + most + self.roundings) * UNIT_ROUNDOFF
+            added = roundings**2 * columns.square() * before.square.reshape(-1, 1)
+            largest = torch.minimum(added.sum(0), most * added.amax(0))
+            rows[1] += largest.reshape(rows.shape[1:])
+        return Bound(rows)
+
+    def rows(self, name: str, old: Float64, source_rows: Float64, new: NewVertices, ids: Int64) -> Float64:
+        """Rows (n, m) of a kept tensor at the new vertices `ids`, which lie on edges, from those at the old ones."""
+        out = np.empty((len(ids), old.shape[1]))
+        columns = self.columns.get(name)
+        nothing = np.empty((0, old.shape[1]))
+        _sign_kernels.rows_by_hats(
+            old, source_rows, new.edge_ends, new.edge_t, new.crossing_runs, new.crossing_units,
+            nothing if columns is None else columns, columns is not None, ids, out)
+        return out
+
+
+_FOUND: WeakKeyDictionary[Stage, Hats | None] = WeakKeyDictionary()
+
+
+def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertices | None) -> Hats | None:
+    """The hats of a stage's kink where they pay, else None.
+
+    They do not where there are few new vertices on edges, where entries bend together, where there are very many, or where
+    what follows the kink is not affine.
+    """
+    if new is None or int(new.is_plain.sum()) * stage.width < max(1, LEAST_ENTRIES):
+        return None
+    if stage not in _FOUND:
+        _FOUND[stage] = _hats_of(stage, shapes)
+    return _FOUND[stage]
+
+
+def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None:
+    steps = [step for step in stage.steps if step.kind != "size"]
+    if not steps or steps[0].operation not in OPERATIONS or steps[0].kind != "kink":
+        return None
+    kink, after = steps[0], steps[1:]
+    if any(step.kind != "affine" for step in after) or kink.sources != (kink.arguments["self"].name,):
+        return None
+    n = math.prod(kink.shape)
+    dependent = {kink.name}
+    for step in after:
+        if dependent.intersection(step.sources):
+            dependent.add(step.name)
+    names = [name for name in stage.kept if name in dependent]
+    if kink.shape != shapes[kink.sources[0]] or n * sum(math.prod(shapes[name]) for name in names) > MAX_COLUMN_ENTRIES:
+        return None
+    sides = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(2, *(1,) * len(kink.shape)).expand(2, *kink.shape)
+    jump = kink.result({kink.sources[0]: sides}).sum(0).reshape(-1).numpy()
+    n_rounding = sum(isinstance(step.rule, Affine) and step.rule.coefficients != "selection" for step in after)
+    roundings = n if n_rounding > 1 else 0  # one matrix has its columns as they are
+    return Hats(kink.sources[0], {name: jump[:, None] * _columns(stage, name, shapes) for name in names}, roundings)
+
+
+def _columns(stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Float64:
+    """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch."""
+    kink = next(step for step in stage.steps if step.kind == "kink")
+    m = math.prod(shapes[name])
+    made = {step.name for step in stage.steps}
+    inputs = {source for step in stage.steps if step is not kink for source in step.sources if source not in made}
+    blocks: dict[str, Any] = {source: torch.zeros((m, *shapes[source]), dtype=torch.float64) for source in inputs}
+    active = torch.zeros((m, *kink.shape), dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        found = run_steps(tuple(step for step in stage.steps if step is not kink), {**blocks, kink.name: active}, m)[name]
+        (gradient,) = torch.autograd.grad(found.reshape(m, m).diagonal().sum(), active)
+    columns: Float64 = np.ascontiguousarray(gradient.reshape(m, -1).numpy().T)
+    return columns
