@@ -16,7 +16,7 @@ import type { AnchorWish, BoardMessage, PictureMessage } from "./protocol.ts";
 
 export interface BoardEvents {
   /** Handle `index` is at `place` and means `wish`. */
-  onAnchor(index: number, place: Point, wish: AnchorWish, phase: DragPhase): void;
+  onAnchor(index: number, place: Point, wish: AnchorWish): void;
   isFocused(): boolean;
   onError(error: unknown): void;
 }
@@ -174,7 +174,7 @@ export class Board {
     this.painting.setTarget(isMoving && wish.kind === "image" ? wish.index : -1);
     this.nameImage(isMoving && wish.kind === "image" ? wish.index : -1);
     this.refresh();
-    this.events.onAnchor(index, isMoving ? place : at, wish, phase);
+    this.events.onAnchor(index, isMoving ? place : at, wish);
   }
 
   private meaning(place: Point, isBlending: boolean): { wish: AnchorWish; at: Point } {

@@ -1,13 +1,13 @@
 /**
  * Pan and zoom gestures on an element, as changes of a rectangle. The only file that knows d3-zoom.
  *
- * Each gesture starts from the rectangle that is on show, so others may set the rectangle between gestures. The wheel zooms
- * once the widget has the focus, or with Ctrl or Cmd; else it scrolls the page and `onIgnoredWheel` may give a hint.
+ * Each step of a gesture changes the rectangle that is on show, so others may set it, and its size on the screen, meanwhile. What
+ * d3-zoom adds up over the steps is not used: after many it has lost its digits. The wheel zooms once the widget has the focus, or with Ctrl or Cmd; else it scrolls the page and `onIgnoredWheel` may give a hint.
  */
 
 import { select } from "d3-selection";
-import { zoom, type D3ZoomEvent } from "d3-zoom";
-import { moved, transformed, zoomed, centre, type Rect, type Size } from "./geometry.ts";
+import { zoom, zoomIdentity, type D3ZoomEvent } from "d3-zoom";
+import { moved, transformed, zoomed, centre, fromPixel, type Rect, type Size } from "./geometry.ts";
 import { stopped, beyond, type Limits } from "./limits.ts";
 
 export interface CameraEvents {
@@ -26,11 +26,14 @@ export interface CameraEvents {
   isFocused(): boolean;
 }
 
+/** Of d3-zoom's own scale, which starts at 1 in every gesture. */
+const MAX_SCALE = 2 ** 500;
 const KEY_PAN = 1 / 12;
 const KEY_ZOOM = 1.25;
 
 export class Camera {
-  private base: { view: Rect; k: number; x: number; y: number } | null = null;
+  /** What d3-zoom had after the last step of the gesture that goes on. */
+  private last: Transform | null = null;
 
   constructor(
     private readonly surface: HTMLElement,
@@ -38,15 +41,16 @@ export class Camera {
     signal: AbortSignal,
   ) {
     const behaviour = zoom<HTMLElement, unknown>()
-      .scaleExtent([0, Infinity])
+      .scaleExtent([1 / MAX_SCALE, MAX_SCALE])
       .filter((event: MouseEvent | WheelEvent | TouchEvent) => this.isWanted(event))
       .wheelDelta(wheelDelta)
       .on("start", (event: D3ZoomEvent<HTMLElement, unknown>) => {
-        this.base = { view: events.view(), ...plain(event.transform) };
+        this.last = plain(event.transform);
       })
-      .on("zoom", (event: D3ZoomEvent<HTMLElement, unknown>) => this.follow(plain(event.transform)))
+      .on("zoom", (event: D3ZoomEvent<HTMLElement, unknown>) => this.follow(plain(event.transform), event.sourceEvent))
       .on("end", () => {
-        this.base = null;
+        this.last = null;
+        selection.property("__zoom", zoomIdentity);
         events.onEnd?.();
       });
     const selection = select<HTMLElement, unknown>(surface).call(behaviour).on("dblclick.zoom", null);
@@ -56,7 +60,7 @@ export class Camera {
 
   /** A gesture is going on. */
   get isActive(): boolean {
-    return this.base !== null;
+    return this.last !== null;
   }
 
   zoom(factor: number): void {
@@ -64,32 +68,33 @@ export class Camera {
     this.go(view, zoomed(view, factor, centre(view)));
   }
 
-  /** Goes to a rectangle, or as far towards it as the limits allow; false if that was not all the way. */
-  private go(from: Rect, to: Rect): boolean {
+  /** Goes to a rectangle, or as far towards it as the limits allow. */
+  private go(from: Rect, to: Rect): void {
     const limits = this.events.limits?.() ?? null;
     const side = limits === null ? null : beyond(to, limits);
     if (limits === null || side === null) {
       this.events.onView(to);
-      return true;
+      return;
     }
     const view = stopped(from, to, limits);
     if (view !== from) {
       this.events.onView(view);
     }
     this.events.onStopped?.(side);
-    return false;
   }
 
-  private follow(transform: { k: number; x: number; y: number }): void {
-    const { base, events } = this;
-    if (base === null) {
+  private follow(transform: Transform, cause: unknown): void {
+    const { last, events } = this;
+    if (last === null) {
       return;
     }
-    const scale = transform.k / base.k;
-    const view = transformed(base.view, events.size(), scale, transform.x - scale * base.x, transform.y - scale * base.y);
-    if (!this.go(events.view(), view)) {
-      // What the hand asked for beyond the limit is forgotten, or it would have to be taken back first.
-      this.base = { view: events.view(), ...transform };
+    this.last = transform;
+    const [view, size, scale] = [events.view(), events.size(), transform.k / last.k];
+    if (cause instanceof WheelEvent) {
+      const box = this.surface.getBoundingClientRect();
+      this.go(view, zoomed(view, scale, fromPixel(view, size, [cause.clientX - box.left, cause.clientY - box.top])));
+    } else {
+      this.go(view, transformed(view, size, scale, transform.x - scale * last.x, transform.y - scale * last.y));
     }
   }
 
@@ -132,7 +137,13 @@ export class Camera {
   }
 }
 
-function plain({ k, x, y }: { k: number; x: number; y: number }): { k: number; x: number; y: number } {
+interface Transform {
+  readonly k: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+function plain({ k, x, y }: Transform): Transform {
   return { k, x, y };
 }
 

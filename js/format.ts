@@ -43,6 +43,11 @@ export function formatPlace(point: Point, span: number): string {
     .join(", ");
 }
 
+/** 10 to a power. */
+export function formatPower(power: number): string {
+  return `10${superscript(power < 0 ? "-" : "", String(Math.abs(power)))}`;
+}
+
 function superscript(sign: string, power: string): string {
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   return (sign === "-" ? "⁻" : "") + [...power].map((digit) => digits[Number(digit)]).join("");

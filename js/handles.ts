@@ -10,7 +10,10 @@ import { assign, element, setAttribute, svgElement } from "./dom.ts";
 import { clamped, contains, type Point, type Size } from "./geometry.ts";
 import { Outline } from "./outline.ts";
 
-export type DragPhase = "start" | "move" | "end";
+export type DragPhase = "move" | "end";
+
+/** A press that moves the pointer less is no drag: a click on a handle leaves its anchor as it is. */
+const SLACK_PIXELS = 2;
 
 export interface HandleEvents {
   /** The pointer has taken handle `index` to `pixel`. */
@@ -33,7 +36,7 @@ export class Handles {
   readonly el = element("div", { class: "sc-handles" });
   private readonly handles: HTMLDivElement[];
   private readonly triangle = new Outline("sc-triangle");
-  private dragged: { readonly index: number; readonly offset: Point } | null = null;
+  private dragged: { readonly index: number; readonly offset: Point; readonly from: Point; hasMoved: boolean } | null = null;
 
   /** `place` completes the labels: "on the board", "in the slice". */
   constructor(place: string, private readonly events: HandleEvents, private readonly signal: AbortSignal) {
@@ -121,8 +124,9 @@ export class Handles {
     this.dragged = {
       index,
       offset: [event.clientX - (box.left + box.width / 2), event.clientY - (box.top + box.height / 2)],
+      from: [event.clientX, event.clientY],
+      hasMoved: false,
     };
-    this.events.onDrag(index, this.pixel(event), "start", event.shiftKey);
   }
 
   private carry(event: PointerEvent, handle: HTMLElement, index: number, phase: DragPhase): void {
@@ -130,7 +134,9 @@ export class Handles {
       return;
     }
     event.stopPropagation();
-    const pixel = event.type === "lostpointercapture" ? null : this.pixel(event);
+    const { dragged } = this;
+    dragged.hasMoved ||= Math.hypot(event.clientX - dragged.from[0], event.clientY - dragged.from[1]) > SLACK_PIXELS;
+    const pixel = event.type === "lostpointercapture" || !dragged.hasMoved ? null : this.pixel(event);
     if (phase === "end") {
       this.dragged = null;
       handle.classList.remove("sc-dragged");

@@ -10,9 +10,11 @@ import { Document, documents, type DocJson } from "@bokeh/bokehjs/build/js/lib/d
 import { add_document_standalone } from "@bokeh/bokehjs/build/js/lib/embed/standalone";
 import type { ViewManager } from "@bokeh/bokehjs/build/js/lib/core/view_manager";
 import { Axis } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
+import { TickFormatter } from "@bokeh/bokehjs/build/js/lib/models/formatters/tick_formatter";
 import { ContinuousTicker } from "@bokeh/bokehjs/build/js/lib/models/tickers/continuous_ticker";
 import type { Plot, PlotView } from "@bokeh/bokehjs/build/js/lib/models/plots/plot";
 import { logger } from "@bokeh/bokehjs/build/js/lib/core/logging";
+import { axisName, axisScale, tickTexts, type AxisScale } from "./axis_labels.ts";
 import { ConvexCells, type ConvexCellsView } from "./cells_renderer.ts";
 import { element } from "./dom.ts";
 import type { Point, Rect } from "./geometry.ts";
@@ -27,14 +29,11 @@ export interface Frame {
   readonly height: number;
 }
 
-/** Pixels by which room for tick labels grows. */
-const LABEL_STEP = 16;
-const ROOMY_FACTOR = 2;
 const MIN_SIDE = 120;
 const MAX_TICKS = 6;
 const MIN_TICKS = 2;
-/** Pixels of a digit on the axes. */
-const DIGIT = 7;
+/** Pixels of the frame for each tick. */
+const TICK_ROOM = 60;
 
 export interface PlotEvents {
   /** The frame has a new place or size. */
@@ -48,14 +47,12 @@ export class SlicePlot {
   readonly el = element("div", { class: "sc-figure" });
   private readonly document: Document;
   private readonly plot: Plot;
+  /** Below and left. */
+  private readonly axes: readonly LabelledAxis[];
   private views: ViewManager | null = null;
   private plotView: PlotView | null = null;
   private cellsView: ConvexCellsView | null = null;
   private frame: Frame = { left: 0, top: 0, width: 0, height: 0 };
-  private width = 0;
-  private labelRoom = 0;
-  /** A view wider than this needs no room for long labels. */
-  private roomySpan = Infinity;
   private isDestroyed = false;
 
   /** Reads the figure's JSON text. `start` builds the views once `el` is in the page. */
@@ -68,6 +65,7 @@ export class SlicePlot {
     const item = JSON.parse(figure) as { doc: DocJson };
     this.document = Document.from_json(item.doc);
     this.plot = this.document.all_roots[0] as Plot;
+    this.axes = [...this.plot.below, ...this.plot.left].filter((axis) => axis instanceof Axis).map((axis) => new LabelledAxis(axis));
   }
 
   async start(): Promise<void> {
@@ -98,13 +96,8 @@ export class SlicePlot {
     const { x_range, y_range } = this.plot as unknown as Ranged;
     x_range.setv({ start: left, end: right });
     y_range.setv({ start: bottom, end: top });
-    this.fitTicks();
-    // After the ranges, or the old labels would ask for their room again.
-    if (right - left > this.roomySpan) {
-      this.labelRoom = 0;
-      this.roomySpan = Infinity;
-      this.resize(this.width);
-    }
+    this.axes[0]?.fit(left, right);
+    this.axes[1]?.fit(bottom, top);
   }
 
   show(picture: PictureMessage): void {
@@ -118,43 +111,17 @@ export class SlicePlot {
 
   /** Makes the frame as large a square as fits the width beside the axis. */
   resize(width: number): void {
-    this.width = width;
     const { min_border_left, min_border_right } = this.plot;
-    const side = Math.max(MIN_SIDE, Math.floor(width - (min_border_left ?? 0) - this.labelRoom - (min_border_right ?? 0)));
+    const side = Math.max(MIN_SIDE, Math.floor(width - (min_border_left ?? 0) - (min_border_right ?? 0)));
     if (side !== this.plot.frame_width) {
       this.plot.setv({ frame_width: side, frame_height: side });
-      this.fitTicks();
-    }
-  }
-
-  /** Fewer ticks below the frame where their labels are long: of a deep zoom they would run into one another. */
-  private fitTicks(): void {
-    const [left, right] = this.view;
-    const decimals = Math.max(0, Math.ceil(-Math.log10((right - left) / MAX_TICKS)));
-    const whole = Math.max(0, Math.floor(Math.log10(Math.max(Math.abs(left), Math.abs(right))))) + 1;
-    const label = DIGIT * (whole + decimals + 4);
-    // One less than fits, because the ticker takes round steps and may give one more than it is asked for.
-    const n = Math.min(MAX_TICKS, Math.max(MIN_TICKS, Math.floor((this.plot.frame_width ?? 0) / label) - 1));
-    for (const axis of this.plot.below) {
-      if (axis instanceof Axis && axis.ticker instanceof ContinuousTicker && axis.ticker.desired_num_ticks !== n) {
-        axis.ticker.setv({ desired_num_ticks: n });
-      }
+      const n = Math.min(MAX_TICKS, Math.max(MIN_TICKS, Math.floor(side / TICK_ROOM)));
+      this.axes.forEach((axis) => axis.limitTicks(n));
     }
   }
 
   recolour(colours: ThemeColours): void {
-    for (const axis of [...this.plot.left, ...this.plot.below]) {
-      if (axis instanceof Axis) {
-        axis.setv({
-          axis_line_color: colours.line,
-          major_tick_line_color: colours.line,
-          major_label_text_color: colours.muted,
-          axis_label_text_color: colours.muted,
-          major_label_text_font: colours.font,
-          axis_label_text_font: colours.font,
-        });
-      }
-    }
+    this.axes.forEach((axis) => axis.recolour(colours));
   }
 
   destroy(): void {
@@ -172,22 +139,9 @@ export class SlicePlot {
     const { frame } = this;
     if (left !== frame.left || top !== frame.top || width !== frame.width || height !== frame.height) {
       this.frame = { left, top, width, height };
-      this.makeRoom(left);
       this.events.onLayout(this.frame);
     }
   };
-
-  /** Long tick labels push the frame to the right. Room for them only grows: fewer ticks fit a smaller frame, and labels
-   * that then are shorter would ask for the larger frame again. A zoom out begins anew. */
-  private makeRoom(frameLeft: number): void {
-    const pushed = frameLeft - (this.plot.min_border_left ?? 0);
-    if (pushed > this.labelRoom) {
-      this.labelRoom = LABEL_STEP * Math.ceil(pushed / LABEL_STEP);
-      const [left, right] = this.view;
-      this.roomySpan = ROOMY_FACTOR * (right - left);
-      this.resize(this.width);
-    }
-  }
 
   private removeViews(): void {
     this.plotView?.repainted.disconnect(this.noticeLayout);
@@ -203,6 +157,51 @@ export class SlicePlot {
     if (index >= 0) {
       documents.splice(index, 1);
     }
+  }
+}
+
+/** One of Bokeh's axes with labels of our own, which take the same room at any zoom. */
+class LabelledAxis {
+  private readonly formatter = new ScaledFormatter({});
+  private readonly name: string;
+
+  constructor(private readonly axis: Axis) {
+    this.name = typeof axis.axis_label === "string" ? axis.axis_label : "";
+    axis.setv({ formatter: this.formatter });
+  }
+
+  fit(low: number, high: number): void {
+    this.formatter.scale = axisScale(low, high);
+    const name = axisName(this.name, this.formatter.scale);
+    if (name !== this.axis.axis_label) {
+      this.axis.setv({ axis_label: name });
+    }
+  }
+
+  limitTicks(n: number): void {
+    if (this.axis.ticker instanceof ContinuousTicker) {
+      this.axis.ticker.setv({ desired_num_ticks: n });
+    }
+  }
+
+  recolour(colours: ThemeColours): void {
+    this.axis.setv({
+      axis_line_color: colours.line,
+      major_tick_line_color: colours.line,
+      major_label_text_color: colours.muted,
+      axis_label_text_color: colours.muted,
+      major_label_text_font: colours.font,
+      axis_label_text_font: colours.font,
+    });
+  }
+}
+
+class ScaledFormatter extends TickFormatter {
+  static override __name__ = "ScaledFormatter";
+  scale: AxisScale = axisScale(-1, 1);
+
+  override doFormat(ticks: number[]): string[] {
+    return tickTexts(ticks, this.scale);
   }
 }
 

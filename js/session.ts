@@ -8,7 +8,6 @@ import { Board } from "./board.ts";
 import { CertificateBadge } from "./certificate.ts";
 import { element, laidOut } from "./dom.ts";
 import type { Point } from "./geometry.ts";
-import type { DragPhase } from "./handles.ts";
 import { Inspections } from "./inspections.ts";
 import { Inspector } from "./inspector.ts";
 import { Legend } from "./legend.ts";
@@ -30,6 +29,7 @@ const STATE_TEXT: Readonly<Record<State, string>> = {
   approximation: "Approximation",
   unsound: "The picture is not sound; see its certificate",
   error: "Not drawn; see the message",
+  refused: "This model cannot be computed; see the message",
   closed: "Closed: the picture stays, but nothing can be moved",
 };
 
@@ -47,6 +47,7 @@ export class Session {
   private readonly boardBar: BoardBar;
   private readonly board: Board;
   private readonly sliceBar: SliceBar;
+  private readonly panels = element("div", { class: "sc-panels" });
   private readonly slicePlace = element("div", { class: "sc-slice-place" });
   private slice: SlicePanel | null = null;
   private readonly tray = new Tray();
@@ -77,7 +78,7 @@ export class Session {
     const isFocused = (): boolean => this.el.matches(":focus-within");
     this.board = new Board(
       {
-        onAnchor: (index, place, wish, phase) => this.guard(() => this.moveAnchor(index, wish, "board", place, phase)),
+        onAnchor: (index, place, wish) => this.guard(() => this.moveAnchor(index, wish, "board", place)),
         onError: (error) => this.fail(error),
         isFocused,
       },
@@ -150,9 +151,9 @@ export class Session {
     const boardPanel = element("div", { class: "sc-panel sc-board-panel" }, this.boardBar.el, this.board.el);
     const slicePanel = element("div", { class: "sc-panel sc-slice-panel" }, this.sliceBar.el, this.slicePlace, this.legend.el);
     const side = element("div", { class: "sc-side" }, this.tray.el);
-    const panels = element("div", { class: "sc-panels" }, boardPanel, slicePanel, side, this.inspector.el);
+    this.panels.append(boardPanel, slicePanel, side, this.inspector.el);
     const foot = element("div", { class: "sc-foot" }, this.status.el, this.certificate.el, this.certificate.panel);
-    this.el.append(panels, this.errors.el, foot);
+    this.el.append(this.panels, this.errors.el, foot);
   }
 
   private buildSlice(): void {
@@ -164,7 +165,7 @@ export class Session {
     const slice = new SlicePanel(
       figure,
       {
-        onAnchor: (index, u, phase) => this.guard(() => this.moveAnchor(index, { kind: "slice", u }, "slice", u, phase)),
+        onAnchor: (index, u) => this.guard(() => this.moveAnchor(index, { kind: "slice", u }, "slice", u)),
         onView: (view) => this.guard(() => this.wishRange(view)),
         onHover: (hover) => this.guard(() => this.hover(hover)),
         onPainted: (picture, milliseconds) => this.announce(picture, milliseconds),
@@ -279,13 +280,10 @@ export class Session {
 
   // -- from the hand ---------------------------------------------------------------------------------------------
 
-  private moveAnchor(index: number, wish: AnchorWish, where: Where, at: Point, phase: DragPhase): void {
+  private moveAnchor(index: number, wish: AnchorWish, where: Where, at: Point): void {
     this.wishes.anchor(index, wish, where, at, this.plane);
     this.updateHandles();
-    // Taking hold of a handle is no move yet.
-    if (phase !== "start") {
-      this.wish();
-    }
+    this.wish();
   }
 
   private wishRange(view: Parameters<Wishes["range"]>[0]): void {
@@ -339,7 +337,9 @@ export class Session {
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
-    const isError = view.state === "error";
+    const isError = view.state === "error" || view.state === "refused";
+    // Of a model that cannot be computed there is nothing to show but why.
+    this.panels.hidden = view.state === "refused";
     this.slice?.setNotice(this.picture === null && (isError || isStale) ? view.text : "", isError);
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);

@@ -7,7 +7,7 @@
 import { Camera } from "./camera.ts";
 import { assign, element, svgElement } from "./dom.ts";
 import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size } from "./geometry.ts";
-import { Handles, type DragPhase } from "./handles.ts";
+import { Handles } from "./handles.ts";
 import { Outline } from "./outline.ts";
 import { SlicePlot, type Frame } from "./plot.ts";
 import type { ColoursMessage, PictureMessage } from "./protocol.ts";
@@ -16,7 +16,7 @@ import { formatPlace } from "./format.ts";
 import type { Limits } from "./limits.ts";
 
 export interface SliceEvents {
-  onAnchor(index: number, u: Point, phase: DragPhase): void;
+  onAnchor(index: number, u: Point): void;
   onView(view: Rect): void;
   /** The pointer is at `u` over cell `cell`; null when it has left. */
   onHover(hover: { readonly u: Point; readonly cell: number } | null): void;
@@ -68,7 +68,13 @@ export class SlicePanel {
     this.handles = new Handles(
       "in the slice",
       {
-        onDrag: (index, pixel, phase) => events.onAnchor(index, this.inView(fromPixel(this.view, this.size, pixel)), phase),
+        onDrag: (index, pixel, phase) => {
+          events.onAnchor(index, this.inView(fromPixel(this.view, this.size, pixel)));
+          if (phase === "end") {
+            this.pointer = pixel;
+            this.look();
+          }
+        },
         onStep: (index, dx, dy, isLarge) => this.step(index, dx, dy, isLarge),
       },
       signal,
@@ -204,7 +210,7 @@ export class SlicePanel {
     if (from !== undefined) {
       const [left, right] = this.view;
       const step = (right - left) * KEY_STEP * (isLarge ? LARGE_STEP : 1);
-      this.events.onAnchor(index, this.inView([from[0] + dx * step, from[1] + dy * step]), "end");
+      this.events.onAnchor(index, this.inView([from[0] + dx * step, from[1] + dy * step]));
     }
   }
 

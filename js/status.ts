@@ -2,6 +2,7 @@
 
 import { assign, element } from "./dom.ts";
 import type { State } from "./model.ts";
+import { parsedTable } from "./text_table.ts";
 
 export interface StatusView {
   readonly state: State;
@@ -74,11 +75,19 @@ export class ErrorPanel {
   }
 }
 
-/** One sentence reads as text; several lines are a table in columns and keep their spaces. */
+/** One sentence reads as text, a table of columns as a table; other lines keep their spaces. */
 function block(title: string, message: string): HTMLElement[] {
   const heading = title === "" ? [] : [element("strong", {}, title)];
   if (message === "") {
     return heading;
+  }
+  const found = parsedTable(message);
+  if (found !== null) {
+    const cells = (tag: "th" | "td", texts: readonly string[]): HTMLElement[] => texts.map((text) => element(tag, {}, text));
+    const head = element("thead", {}, element("tr", {}, ...cells("th", found.header)));
+    const body = element("tbody", {}, ...found.rows.map((row) => element("tr", {}, ...cells("td", row))));
+    const around = [found.before, found.after].map((text) => (text === "" ? null : element("p", {}, text)));
+    return [...heading, ...[around[0], element("table", {}, head, body), around[1]].filter((el) => el !== null)];
   }
   return [...heading, message.includes("\n") ? element("pre", {}, message) : element("p", {}, message)];
 }

@@ -49,7 +49,7 @@ def slice_figure() -> figure:
         y_range=Range1d(start=-1.0, end=1.0),
         frame_width=400,
         frame_height=400,
-        min_border_left=64,
+        min_border_left=68,
         min_border_right=12,
         min_border_top=8,
         min_border_bottom=44,

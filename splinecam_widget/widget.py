@@ -335,7 +335,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
         self._failure = error
         self._renew_error()
-        self._set_status("error", self._refusal_status(error), asked)
+        is_hopeless = isinstance(error, UnsupportedModelError) and self._scene.shown is None
+        self._set_status("refused" if is_hopeless else "error", self._refusal_status(error), asked)
         text = self._refusal_text(error)
         self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": text}, [])
 
@@ -496,8 +497,9 @@ def _exact_text(shown: Shown) -> str:
     time_text = f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{shown.seconds:.1f} s"
     steps = shown.partition.network.approximations
     kind = f"approximation, activations to within {max(step.deviation for step in steps):g}" if steps else "exact"
+    known = "" if shown.work.vertices_evaluated else ", nothing new to compute"
     return (f"{cells:,} cell{'s' if cells != 1 else ''} · {regions:,} linear region{'s' if regions != 1 else ''}"
-            f" · {kind} · {time_text}")
+            f" · {kind} · {time_text}{known}")
 
 
 def _checked_names(class_names: Any) -> list[str] | None:

@@ -13,6 +13,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, FloatRect, Page
 
+from ui.lab import ROOT
 from ui.widget_page import WidgetPage
 
 pytestmark = pytest.mark.browser
@@ -158,6 +159,50 @@ def test_dragging_in_the_slice(opened: Open) -> None:
     assert "not on the board" in (widget.part("Anchor C on the board").get_attribute("aria-valuetext") or "")
 
 
+@pytest.mark.parametrize("label", ["Anchor C in the slice", "Anchor A on the board"])
+def test_a_click_on_a_handle_leaves_its_anchor_as_it_is(opened: Open, label: str) -> None:
+    widget = opened()
+    x, y = widget.centre(label)
+    widget.page.mouse.move(x + 3, y + 3)
+    widget.page.mouse.down()
+    widget.page.mouse.move(x + 4, y + 3)
+    widget.page.mouse.up()
+    assert widget.part(label).evaluate("handle => handle === document.activeElement")
+    assert is_near(widget.centre(label), (x, y), 0.1)
+    widget.page.wait_for_timeout(100)
+    assert requests(widget) == []
+
+
+def test_the_inspector_looks_where_a_handle_is_left(opened: Open) -> None:
+    widget = opened()
+    widget.page.mouse.move(*widget.place(SLICE, 0.2, 0.2))
+    widget.page.wait_for_function("() => document.querySelector('[aria-label=Inspector]').dataset.cell !== undefined")
+    x, y = widget.place(SLICE, 0.75, 0.6)
+    widget.drag("Anchor C in the slice", (x, y))
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    frame, (left, right, bottom, top) = widget.box(SLICE), view(widget)
+    u = left + (x - frame["x"]) / frame["width"] * (right - left), top - (y - frame["y"]) / frame["height"] * (top - bottom)
+    widget.page.wait_for_function("() => document.querySelector('.sc-facts').innerText.length > 0")
+    found = [float(n) for n in re.findall(r"-?[0-9.]+", widget.page.locator(".sc-facts span").nth(1).inner_text().replace("−", "-"))]
+    assert found == pytest.approx(u, abs=0.02)
+
+
+def test_a_refused_model_shows_why_and_nothing_else(opened: Open) -> None:
+    widget = opened()
+    table = ("model: expected a network, but 1 operation is not supported:\n"
+             "module  operation  shapes  reason                    use instead\n"
+             "------  ---------  ------  ------------------------  -------------------------\n"
+             "l       LSTM       (8, 8)  it is recurrent and more  convolutions over the time")
+    widget.page.evaluate("text => { dev.model.assign('error', text); dev.model.assign('status', {state: 'refused'}); }", table)
+    assert widget.status().text == "This model cannot be computed; see the message"
+    assert not widget.part(SLICE).is_visible()
+    rows = widget.part("Error").locator("tbody tr").all()
+    assert [row.locator("td").all_inner_texts() for row in rows] == [
+        ["l", "LSTM", "(8, 8)", "it is recurrent and more", "convolutions over the time"]]
+    (ROOT / "artifacts").mkdir(exist_ok=True)
+    widget.page.screenshot(path=ROOT / "artifacts" / "dev-refused.png")
+
+
 def test_a_handle_stays_inside_the_view(opened: Open) -> None:
     widget = opened()
     widget.drag("Anchor A in the slice", widget.place(SLICE, 1.6, 0.5))
@@ -253,28 +298,63 @@ def test_wheel_zooms_about_the_pointer(opened: Open) -> None:
     assert view(widget) == pytest.approx([left, right, bottom, top])
 
 
-def test_a_reset_restores_frame_and_axis(opened: Open) -> None:
-    """Long labels of a deep zoom take room from the frame; ticks of the views between must not stay."""
+def test_fast_zooms_stay_under_the_pointer(opened: Open) -> None:
+    """Many steps in one gesture, far beyond the limit and back; labels take the same room all the while."""
     widget = opened()
+    page = widget.page
+    frame, whole = widget.box(SLICE), view(widget)
+    page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+    x, y = map(round, widget.place(SLICE, 0.4, 0.4))  # events have whole pixels
+    page.mouse.move(x, y)
 
-    def axis() -> tuple[FloatRect, bytes]:
-        widget.page.mouse.move(2, 2)
-        widget.page.wait_for_timeout(200)
-        box = widget.box(SLICE)
-        clip: FloatRect = {"x": box["x"] - 50, "y": box["y"], "width": 50, "height": box["height"]}
-        return box, widget.page.screenshot(clip=clip)
+    def pointed() -> tuple[float, float]:
+        left, right, bottom, top = view(widget)
+        across, down = ((x - frame["x"]) / frame["width"], (y - frame["y"]) / frame["height"])
+        return left + across * (right - left), top - down * (top - bottom)
 
-    frame, ticks = axis()
-    widget.page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
-    widget.page.mouse.move(*widget.place(SLICE, 0.4, 0.4))
-    for _ in range(30):
-        widget.page.mouse.wheel(0, -240)
-        widget.page.wait_for_timeout(20)
-    status = widget.wait_exact(after=0, seconds=EXACT_SECONDS)
-    assert axis()[0]["width"] < frame["width"]
-    widget.page.get_by_label("Reset the slice").click()
+    u = pointed()
+    for n, delta in ((110, -240), (6, 240), (6, -240), (60, 240)):
+        before = widget.status().sequence
+        for _ in range(n):
+            page.mouse.wheel(0, delta)
+            page.wait_for_timeout(5)
+            assert widget.box(SLICE) == frame
+        if delta < 0 or n == 6:
+            left, right, *_ = view(widget)
+            assert pointed() == pytest.approx(u, abs=2e-3 * (right - left) + 1e-12)
+        widget.wait_exact(after=before, seconds=EXACT_SECONDS)
+        page.wait_for_timeout(300)  # the gesture ends
+    status = widget.status()
+    page.get_by_label("Reset the slice").click()
     widget.wait_exact(after=status.sequence, seconds=EXACT_SECONDS)
-    assert axis() == (frame, ticks)
+    assert view(widget) == pytest.approx(whole)
+    assert widget.box(SLICE) == frame
+
+
+def test_labels_of_a_deep_zoom_are_short_and_named(opened: Open) -> None:
+    widget = opened()
+    page = widget.page
+
+    def axis() -> bytes:
+        page.mouse.move(2, 2)
+        page.wait_for_timeout(200)
+        box = widget.box(SLICE)
+        return page.screenshot(clip={"x": box["x"] - 60, "y": box["y"], "width": 60, "height": box["height"]})
+
+    ticks = axis()
+    page.mouse.click(*widget.place(SLICE, 0.9, 0.1))
+    page.mouse.move(*widget.place(SLICE, 0.4, 0.4))
+    for _ in range(30):
+        page.mouse.wheel(0, -240)
+        page.wait_for_timeout(20)
+    status = widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    page.wait_for_timeout(300)
+    (ROOT / "artifacts").mkdir(exist_ok=True)
+    page.screenshot(path=ROOT / "artifacts" / "dev-deep.png")
+    assert axis() != ticks
+    page.get_by_label("Reset the slice").click()
+    widget.wait_exact(after=status.sequence, seconds=EXACT_SECONDS)
+    assert axis() == ticks
 
 
 def test_panning_is_not_pulled_back_by_older_answers(opened: Open) -> None:
