@@ -168,6 +168,7 @@ def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even two cells are shared among threads."""
     monkeypatch.setattr(planar, "CELLS_AT_A_TIME", 2)
     monkeypatch.setattr(planar, "EDGES_AT_A_TIME", 4)
+    monkeypatch.setattr(planar, "LEAST_RUNS", 1)
 
 
 @pytest.mark.usefixtures("small_shares")

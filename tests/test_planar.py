@@ -166,6 +166,7 @@ def test_runs_of_cells_and_edges_taken_apart_give_the_same(at_a_time: int, monke
     expected = cut(before, *lines[10:], layer=1)
     monkeypatch.setattr(planar_module, "CELLS_AT_A_TIME", at_a_time)
     monkeypatch.setattr(planar_module, "EDGES_AT_A_TIME", at_a_time + 2)
+    monkeypatch.setattr(planar_module, "LEAST_RUNS", 1)
     found = cut(before, *lines[10:], layer=1)
     for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges",
                  "cell_hashes"):

@@ -15,9 +15,26 @@ _GATHER = np.uint64(0x0102040810204080)
 _TOP = np.uint64(56)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def popcount(word):
+    """Number of set bits of a 64-bit word."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def lowest_bit(word):
+    """Position of the lowest set bit of a non-zero word."""
+    return popcount((word & (~word + _ONE)) - _ONE)
+
+
 @njit(cache=True, nogil=True)
 def pack_signs(rows, tolerance, positive, negative, peak):
-    """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) grows to max |entry|.
+    """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) = max |entry|.
+
+    Returns how many entries are neither: too near to zero for a sign. Units without any rounding error do not count.
 
     Comparisons go into bytes, which the compiler does several at a time; a product then gathers the low bits of eight bytes
     in its highest byte (the magic number has one bit for each, none of which meet).
@@ -26,6 +43,9 @@ def pack_signs(rows, tolerance, positive, negative, peak):
     n_words = positive.shape[1]
     plus_bytes, minus_bytes = np.zeros(n_words * 64, np.uint8), np.zeros(n_words * 64, np.uint8)
     plus_eights, minus_eights = plus_bytes.view(np.uint64), minus_bytes.view(np.uint64)
+    computed = computed_units(tolerance, n_words)
+    n_zero = np.int64(0)
+    peak[:] = 0.0
     for v in range(n_rows):
         for j in range(n_units):
             value = rows[v, j]
@@ -40,34 +60,19 @@ def pack_signs(rows, tolerance, positive, negative, peak):
                 minus |= ((minus_eights[w * 8 + k] * _GATHER) >> _TOP) << shift
             positive[v, w] = plus
             negative[v, w] = minus
-
-
-@njit(cache=True, nogil=True, inline="always")
-def popcount(word):
-    """Number of set bits of a 64-bit word."""
-    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+            zeros = computed[w] & ~(plus | minus)
+            if zeros != 0:
+                n_zero += popcount(zeros)
+    return n_zero
 
 
 @njit(cache=True, nogil=True)
-def count_zeros(positive, negative, tolerance):
-    """Entries that are neither: too near to zero for a sign. Units without any rounding error do not count."""
-    total = 0
-    for w in range(positive.shape[1]):
-        computed = np.uint64(0)
-        for j in range(w * 64, min(w * 64 + 64, len(tolerance))):
-            computed |= np.uint64(tolerance[j] > 0) << np.uint64(j - w * 64)
-        for v in range(len(positive)):
-            total += popcount(computed & ~(positive[v, w] | negative[v, w]))
-    return total
-
-
-@njit(cache=True, nogil=True, inline="always")
-def lowest_bit(word):
-    """Position of the lowest set bit of a non-zero word."""
-    return popcount((word & (~word + _ONE)) - _ONE)
+def computed_units(tolerance, n_words):
+    """Units with a rounding error, as bits."""
+    computed = np.zeros(n_words, np.uint64)
+    for j in range(len(tolerance)):
+        computed[j >> _SIX] |= np.uint64(tolerance[j] > 0) << np.uint64(j & _LOW)
+    return computed
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -212,11 +217,12 @@ def rows_at_some(rows, edge_ends, edge_t, chord_ends, chord_weights, ids, out):
 
 
 @njit(cache=True, nogil=True)
-def rows_by_hats(rows, before, edge_ends, edge_t, crossing_runs, crossing_units, columns, has_columns, ids, out):
+def rows_by_hats(
+    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, ids, out
+):
     """Rows at new vertices `ids` on edges from `rows` at the old ones: interpolated, with a hat for each crossing unit.
 
-    The units of vertex i are `crossing_units[crossing_runs[i, 0]:crossing_runs[i, 1]]`, their values at old vertices are in
-    `before`.
+    The units of vertex i are those that cross its edge, `parents[i]`; their values at old vertices are in `before`.
     """
     n_entries = rows.shape[1]
     for k in range(len(ids)):
@@ -226,7 +232,7 @@ def rows_by_hats(rows, before, edge_ends, edge_t, crossing_runs, crossing_units,
             out[k, j] = rows[a, j] + t * (rows[b, j] - rows[a, j])
         if not has_columns:
             continue
-        for x in range(crossing_runs[i, 0], crossing_runs[i, 1]):
+        for x in range(crossing_offsets[parents[i]], crossing_offsets[parents[i] + 1]):
             unit = crossing_units[x]
             height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
             for j in range(n_entries):
@@ -237,9 +243,7 @@ def rows_by_hats(rows, before, edge_ends, edge_t, crossing_runs, crossing_units,
 def plain_ends(edge_ends, positive, negative, tolerance):
     """Whether both ends of each edge (N, 2) have a sign for every unit that has a rounding error."""
     n_words = positive.shape[1]
-    computed = np.zeros(n_words, np.uint64)
-    for j in range(len(tolerance)):
-        computed[j >> _SIX] |= np.uint64(tolerance[j] > 0) << np.uint64(j & _LOW)
+    computed = computed_units(tolerance, n_words)
     is_plain = np.ones(len(edge_ends), np.bool_)
     for i in range(len(edge_ends)):
         a, b = edge_ends[i, 0], edge_ends[i, 1]

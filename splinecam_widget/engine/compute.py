@@ -147,7 +147,7 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         hats = hats_for(stage, network.shapes, new)
         before, bounds = bounds, advance_bounds(stage, bounds)
         if hats is not None and new is not None:
-            most = int(np.diff(new.crossing_runs, axis=1).max())
+            most = int(np.diff(new.crossing_offsets).max())
             bounds = {name: hats.bound(name, bound, before[hats.source], most) for name, bound in bounds.items()}
             work.vertices_evaluated -= int(new.is_plain.sum())
         is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")

@@ -86,7 +86,7 @@ class Hats:
         columns = self.columns.get(name)
         nothing = np.empty((0, old.shape[1]))
         _sign_kernels.rows_by_hats(
-            old, source_rows, new.edge_ends, new.edge_t, new.crossing_runs, new.crossing_units,
+            old, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
             nothing if columns is None else columns, columns is not None, ids, out)
         return out
 
@@ -100,7 +100,7 @@ def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertic
     They do not where there are few new vertices on edges, where entries bend together, where there are very many, or where
     what follows the kink is not affine.
     """
-    if new is None or int(new.is_plain.sum()) * stage.width < max(1, LEAST_ENTRIES):
+    if new is None or len(new.edge_t) * stage.width < max(1, LEAST_ENTRIES) or not new.is_plain.any():
         return None
     if stage not in _FOUND:
         _FOUND[stage] = _hats_of(stage, shapes)

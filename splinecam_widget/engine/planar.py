@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ CELLS_AT_A_TIME = 512
 
 EDGES_AT_A_TIME = 4096
 """Edges that one thread looks through at a time."""
+
+LEAST_RUNS = 4
+"""With fewer, handing them to threads costs more than it brings."""
 
 
 @dataclass(frozen=True)
@@ -72,53 +76,6 @@ class PlanarComplex:
 
 
 @dataclass(frozen=True)
-class NewVertices:
-    """Where the vertices that a split adds lie on the old complex.
-
-    First those on edges, `a + t (b - a)`, then those where two chords meet: `p + r (q - p)` with p and q on edges.
-
-    Attributes
-    ----------
-    edge_ends : (N, 2) int32
-    edge_t : (N,) float64
-    chord_ends : (M, 4) int32
-    chord_weights : (M, 3) float64
-    crossing_runs : (N, 2) int64
-    crossing_units : (X,) int32
-        The units that cross the edge of vertex i: `crossing_units[crossing_runs[i, 0]:crossing_runs[i, 1]]`.
-    is_plain : (N,) bool
-        Whether every unit has a sign at both ends of the edge.
-    """
-
-    edge_ends: Int32
-    edge_t: Float64
-    chord_ends: Int32
-    chord_weights: Float64
-    crossing_runs: Int64
-    crossing_units: Int32
-    is_plain: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.edge_t) + len(self.chord_ends)
-
-    def rows(self, old: Float64, start: int = 0, stop: int | None = None) -> Float64:
-        """Values (n, k) at new vertices `start` to `stop` of a function that is affine on each old cell, from old (V, k)."""
-        out = np.empty(((len(self) if stop is None else stop) - start, old.shape[1]))
-        self.write_rows(old, start, out)
-        return out
-
-    def rows_of(self, old: Float64, ids: Int64) -> Float64:
-        """The same at the new vertices `ids`."""
-        out = np.empty((len(ids), old.shape[1]))
-        _sign_kernels.rows_at_some(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, ids, out)
-        return out
-
-    def write_rows(self, old: Float64, start: int, out: Float64) -> None:
-        """The same from new vertex `start` on, into `out` (m, k)."""
-        _sign_kernels.rows_at(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, start, out)
-
-
-@dataclass(frozen=True)
 class Signs:
     """Signs of functions at vertices, 64 to a word.
 
@@ -159,20 +116,78 @@ class SignGathering:
         shape = (n_vertices, (len(tolerance) + 63) // 64)
         self._tolerance = tolerance
         self._positive, self._negative = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
-        self._peaks = [np.zeros(len(tolerance))]
-        self._n_zero = [0]
+        self._found: list[tuple[Float64, int]] = []
 
     def take(self, start: int, rows: Float64) -> None:
         """Values (m, n) at vertices `start` to `start + m`."""
         words = slice(start, start + len(rows))
-        peak = np.zeros(len(self._tolerance))
-        _sign_kernels.pack_signs(rows, self._tolerance, self._positive[words], self._negative[words], peak)
-        self._peaks.append(peak)
-        self._n_zero.append(_sign_kernels.count_zeros(self._positive[words], self._negative[words], self._tolerance))
+        peak = np.empty(len(self._tolerance))
+        n_zero = _sign_kernels.pack_signs(rows, self._tolerance, self._positive[words], self._negative[words], peak)
+        self._found.append((peak, int(n_zero)))
 
     def signs(self) -> Signs:
         """All of them."""
-        return Signs(self._positive, self._negative, np.maximum.reduce(self._peaks), int(sum(self._n_zero)))
+        peak = self._found[0][0] if len(self._found) == 1 else np.max([peak for peak, _ in self._found], axis=0)
+        return Signs(self._positive, self._negative, peak, sum(n_zero for _, n_zero in self._found))
+
+
+@dataclass(frozen=True)
+class NewVertices:
+    """Where the vertices that a split adds lie on the old complex.
+
+    First those on edges, `a + t (b - a)`, then those where two chords meet: `p + r (q - p)` with p and q on edges.
+
+    Attributes
+    ----------
+    edge_ends : (N, 2) int32
+    edge_t : (N,) float64
+    chord_ends : (M, 4) int32
+    chord_weights : (M, 3) float64
+    parents : (N,) int32
+        The edge of each vertex on one.
+    crossing_offsets : (E + 1,) int64
+    crossing_units : (X,) int32
+        The units that cross edge e: `crossing_units[crossing_offsets[e]:crossing_offsets[e + 1]]`.
+    signs : Signs
+        Of all units at the old vertices.
+    tolerance : (n,) float64
+    """
+
+    edge_ends: Int32
+    edge_t: Float64
+    chord_ends: Int32
+    chord_weights: Float64
+    parents: Int32
+    crossing_offsets: Int64
+    crossing_units: Int32
+    signs: Signs
+    tolerance: Float64
+
+    @cached_property
+    def is_plain(self) -> NDArray[np.bool_]:
+        """(N,) bool: whether every unit with a rounding error has a sign at both ends of the edge."""
+        found: NDArray[np.bool_] = _sign_kernels.plain_ends(
+            self.edge_ends, self.signs.positive, self.signs.negative, self.tolerance)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.edge_t) + len(self.chord_ends)
+
+    def rows(self, old: Float64, start: int = 0, stop: int | None = None) -> Float64:
+        """Values (n, k) at new vertices `start` to `stop` of a function that is affine on each old cell, from old (V, k)."""
+        out = np.empty(((len(self) if stop is None else stop) - start, old.shape[1]))
+        self.write_rows(old, start, out)
+        return out
+
+    def rows_of(self, old: Float64, ids: Int64) -> Float64:
+        """The same at the new vertices `ids`."""
+        out = np.empty((len(ids), old.shape[1]))
+        _sign_kernels.rows_at_some(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, ids, out)
+        return out
+
+    def write_rows(self, old: Float64, start: int, out: Float64) -> None:
+        """The same from new vertex `start` on, into `out` (m, k)."""
+        _sign_kernels.rows_at(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, start, out)
 
 
 @dataclass(frozen=True)
@@ -246,9 +261,7 @@ def split_complex(
     out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
     cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chords, chord_units, odd = out
 
-    ends = before.edges[parents]
-    new = NewVertices(ends, t, chord_ends, weights, np.stack([offsets[parents], offsets[parents + 1]], axis=1), units,
-                      _sign_kernels.plain_ends(ends, positive, negative, tolerance))
+    new = NewVertices(before.edges[parents], t, chord_ends, weights, parents, offsets, units, found, tolerance)
     after = PlanarComplex(
         np.concatenate([before.points, new.rows(before.points)]),
         np.concatenate([pieces, chords]),
@@ -262,7 +275,7 @@ def split_complex(
 
 def _in_runs(work: Callable[[int, int], Any], n: int, size: int) -> list[Any]:
     """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs."""
-    if n <= size:
+    if n < LEAST_RUNS * size:
         return [work(0, n)]
     bounds = np.append(np.arange(0, n, size), n)
     return on_all_cores(work, bounds[:-1], bounds[1:])

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, FloatRect, Page
+from playwright.sync_api import Browser, Page
 
 from ui.lab import ROOT
 from ui.widget_page import WidgetPage
@@ -183,8 +183,8 @@ def test_the_inspector_looks_where_a_handle_is_left(opened: Open) -> None:
     frame, (left, right, bottom, top) = widget.box(SLICE), view(widget)
     u = left + (x - frame["x"]) / frame["width"] * (right - left), top - (y - frame["y"]) / frame["height"] * (top - bottom)
     widget.page.wait_for_function("() => document.querySelector('.sc-facts').innerText.length > 0")
-    found = [float(n) for n in re.findall(r"-?[0-9.]+", widget.page.locator(".sc-facts span").nth(1).inner_text().replace("−", "-"))]
-    assert found == pytest.approx(u, abs=0.02)
+    said = widget.page.locator(".sc-facts span").nth(1).inner_text().replace("−", "-")
+    assert [float(number) for number in said.split(",")] == pytest.approx(u, abs=0.02)
 
 
 def test_a_refused_model_shows_why_and_nothing_else(opened: Open) -> None:
