@@ -182,9 +182,12 @@ def shape_after(layer: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...] | N
     """Shape of what a layer makes of inputs of a shape, without the batch axis; None if it cannot, or makes too much."""
     try:
         with torch.no_grad():
-            after = tuple(layer.eval()(torch.zeros(2, *shape)).shape[1:])
+            found = layer.eval()(torch.zeros(2, *shape))
     except (RuntimeError, ValueError):
         return None
+    if not found.isfinite().all():  # a window of a dilated pool may lie outside
+        return None
+    after = tuple(found.shape[1:])
     return after if 0 < np.prod(after) <= MAX_ENTRIES else None
 
 

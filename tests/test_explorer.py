@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
+from cases import cases
 from oracle import assert_same, mlp, square
 from splinecam_widget.engine.compute import Work, compute_partition
 from splinecam_widget.engine.explorer import Explorer
@@ -16,6 +20,11 @@ from splinecam_widget.engine.slices import Slice, rectangle
 @pytest.fixture(scope="module")
 def network() -> Network:
     return lower(mlp(2, 24, 24, 3, seed=0), (2,))
+
+
+@pytest.fixture(scope="module")
+def large() -> Network:
+    return lower(mlp(2, 64, 64, 64, 1), (2,))
 
 
 VIEWS = {
@@ -106,10 +115,12 @@ class TestAnchors:
 
     def test_a_move_out_of_the_plane_is_right(self) -> None:
         explorer = Explorer(self.network, Slice.through(*self.points[:3]))
-        for points in (self.points[:3], self.points[[0, 1, 3]], self.points[[3, 1, 2]], self.points[:3]):
+        for points in (self.points[:3], self.points[[0, 1, 3]], self.points[[3, 1, 2]]):
             plane = Slice.through(*points)
             assert_same(explorer.show(plane), compute_partition(self.network, plane))
             assert explorer.work.vertices_evaluated > 0
+        explorer.show(Slice.through(*self.points[:3]))
+        assert explorer.work.vertices_evaluated == 0, "it was seen before"
 
 
 def test_work_adds_up(network: Network) -> None:
@@ -162,3 +173,110 @@ def test_a_sliver_of_the_known_view_has_cells(network: Network, height: float) -
     explorer = Explorer(network, plane)
     explorer.show(plane)
     assert explorer.show(plane.with_domain(rectangle(0, 1, 0, height))).n_cells > 0
+
+
+class TestJoining:
+    """A rectangle that overlaps a known one is computed where it is new, and is the same."""
+
+    @pytest.mark.parametrize(("view", "share"), [
+        (rectangle(-0.8, 1.2, -1, 1), 0.2), (rectangle(-1.2, 0.8, -1, 1), 0.2),
+        (rectangle(-1, 1, -0.8, 1.2), 0.2), (rectangle(-1, 1, -1.2, 0.8), 0.2),
+        (rectangle(-0.9, 1.1, -1.1, 0.9), 0.2), (rectangle(-1.25, 1.25, -1.25, 1.25), 0.45),
+        (rectangle(-1, 1.5, -0.5, 0.5), 0.4), (rectangle(-1.5, 1.5, -0.2, 0.3), 0.5),
+    ], ids=["right", "left", "up", "down", "diagonal", "zoom out", "other shape", "band"])
+    def test_evaluates_little_and_finds_the_same(self, large: Network, view: np.ndarray, share: float) -> None:
+        plane = square()
+        explorer, other = Explorer(large, plane), Explorer(large, plane)
+        explorer.show(plane)
+        shown, expected = explorer.show(plane.with_domain(view)), other.show(plane.with_domain(view))
+        assert_same(shown, expected)
+        assert 0 < explorer.work.vertices_evaluated <= share * other.work.vertices_evaluated
+        assert 0 < explorer.work.cells_reused < shown.n_cells
+        assert shown.certificate(full=True).is_sound
+
+    def test_a_place_seen_before_evaluates_nothing(self, large: Network) -> None:
+        plane = square()
+        explorer = Explorer(large, plane)
+        views = [rectangle(-1 + 0.2 * i, 1 + 0.2 * i, -1, 1) for i in range(5)]
+        for view in views:
+            explorer.show(plane.with_domain(view))
+        for view in views:
+            assert_same(explorer.show(plane.with_domain(view)), compute_partition(large, plane.with_domain(view)))
+            assert explorer.work.vertices_evaluated == 0
+
+    def test_memory_is_bounded(self, large: Network) -> None:
+        plane = square()
+        explorer = Explorer(large, plane, memory=0)
+        explorer.show(plane)
+        explorer.show(plane)
+        assert explorer.work.vertices_evaluated == 0, "the last is kept in any case"
+        explorer.show(plane.with_domain(rectangle(5, 6, 5, 6)))
+        explorer.show(plane)
+        assert explorer.work.vertices_evaluated > 0
+
+    @pytest.mark.parametrize("kind", ["bias-free", "integer", "axis", "diagonal"])
+    def test_where_lines_meet_the_seam_in_corners_or_along_it(self, kind: str) -> None:
+        torch.manual_seed(2)
+        net = mlp(2, 6, 5, 2, bias=kind != "bias-free")
+        if kind == "integer":
+            for parameter in net.parameters():
+                parameter.data = torch.randint(-2, 3, tuple(parameter.shape)).double() / 2
+        if kind in ("axis", "diagonal"):
+            net[0].weight.data[:2] = torch.tensor([[1.0, 0.0], [0.0, 1.0]] if kind == "axis" else [[1.0, 1.0], [1.0, -1.0]])
+            net[0].bias.data[:2] = 0.0
+        network, plane = lower(net, (2,)), square()
+        for first, second in (
+            (rectangle(-1, 0, -1, 1), rectangle(-1, 1, -1, 1)), (rectangle(-1, 0, -1, 0), rectangle(-1, 1, -1, 1)),
+            (rectangle(-1, 1, 0, 1), rectangle(-1, 1, -0.5, 1)), (rectangle(0, 1, 0, 1), rectangle(-0.25, 1, -0.25, 1)),
+        ):
+            explorer = Explorer(network, plane)
+            explorer.show(plane.with_domain(first))
+            assert_same(explorer.show(plane.with_domain(second)), compute_partition(network, plane.with_domain(second)))
+
+    def test_maxima_curves_and_several_outputs(self) -> None:
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Linear(2, 64), nn.Unflatten(1, (8, 8)), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(32, 16), nn.Tanh(),
+            nn.Linear(16, 3)).eval()
+        network, plane = lower(net, (2,), approximate=0.02), square()
+        explorer, other = Explorer(network, plane), Explorer(network, plane)
+        explorer.show(plane)
+        view = plane.with_domain(rectangle(-0.9, 1.1, -1, 1))
+        assert_same(explorer.show(view), other.show(view))
+        assert explorer.work.vertices_evaluated < other.work.vertices_evaluated / 2
+
+    def test_other_shapes_are_computed_anew(self, network: Network) -> None:
+        plane = square()
+        explorer = Explorer(network, plane)
+        explorer.show(plane)
+        triangle = plane.with_domain([[-1.2, -0.8], [0.7, -0.5], [0.1, 0.9]])
+        assert_same(explorer.show(triangle), compute_partition(network, triangle))
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["pan", "zoom", "anchor", "reset"]), st.floats(-1, 1), st.floats(-1, 1)), max_size=8)
+
+
+@cases(12)
+@given(steps=STEPS, seed=st.integers(0, 3))
+def test_any_sequence_of_changes_gives_what_computing_anew_gives(steps: list[tuple[str, float, float]], seed: int) -> None:
+    net = mlp(4, 12, 12, 2, seed=seed)
+    network = lower(net, (4,))
+    anchors = np.random.default_rng(seed).normal(size=(3, 4))
+    plane = Slice.through(*anchors)
+    explorer = Explorer(network, plane, memory=1 << 18)
+    for kind, x, y in steps:
+        low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
+        size = high - low
+        if kind == "pan":
+            low, high = low + size * (x, y), high + size * (x, y)
+            plane = plane.with_domain(rectangle(low[0], high[0], low[1], high[1]))
+        elif kind == "zoom":
+            grown = size * (2.0**x - 1) / 2
+            low, high = low - grown, high + grown
+            plane = plane.with_domain(rectangle(low[0], high[0], low[1], high[1]))
+        elif kind == "anchor":
+            anchors[0] = anchors[0] + (x, y, 0.1, 0.0)
+            plane = Slice.through(*anchors)
+        else:
+            plane = Slice.through(*anchors)
+        assert_same(explorer.show(plane), compute_partition(network, plane))

@@ -63,6 +63,9 @@ def made(kind: str) -> tuple[Any, Slice]:
     nets: dict[str, Any] = {
         "relu": mlp(2, 24, 24, 24, 3), "leaky": mlp(2, 16, 16, 16, 1, slope=0.2), "bias-free": mlp(2, 16, 16, 2, bias=False),
         "skips": Skips().eval(), "abs": absolute,
+        "padded maximum": nn.Sequential(
+            nn.Linear(2, 12), nn.ReLU(), nn.Unflatten(1, (1, 3, 4)), nn.MaxPool2d(2, 1, padding=1), nn.Flatten(),
+            nn.Linear(20, 6), nn.ReLU(), nn.Linear(6, 2)).eval(),
     }
     return nets[kind], square(2.0)
 
@@ -78,7 +81,7 @@ def both(model: Any, plane: Slice, monkeypatch: pytest.MonkeyPatch) -> tuple[Par
     return found, expected
 
 
-KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions"]
+KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions", "padded maximum"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

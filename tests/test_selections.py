@@ -209,3 +209,9 @@ def test_what_takes_entries_or_multiplies_by_constants_cuts_nothing(name: str) -
 def test_what_depends_on_the_order_otherwise_is_refused(function: Function, reason: str) -> None:
     with pytest.raises(UnsupportedModelError, match=reason):
         compute_partition(Between(function).double().eval(), PLANE)
+
+
+def test_a_window_without_entries_is_refused() -> None:
+    net = nn.Sequential(nn.Unflatten(1, (1, 1, 2)), nn.MaxPool2d(2, 1, padding=1, dilation=2), nn.ReLU(), nn.Flatten()).eval()
+    with pytest.raises(UnsupportedModelError, match="a window lies outside its input altogether"):
+        compute_partition(net, square())

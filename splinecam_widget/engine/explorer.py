@@ -10,27 +10,35 @@ import numpy as np
 
 from .arrays import Float64
 from .compute import Work, partition_of
+from .joining import is_rectangle, joined, sides_of
 from .lowering import lower
 from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
-from .slices import Slice
+from .slices import Slice, rectangle
 
 MAX_ZOOM = 2.0**26
 """A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
 
 
+LEAST_SHARE = 0.25
+"""A rectangle of which less is known is computed anew: strips and joins cost, too."""
+
+
 class Explorer:
     """Follows a slice through changes; results are those of `compute_partition`.
 
-    What is known is kept: the partition of the widest domain computed on the present plane. A domain inside it is clipped
-    from it, and anchors that move in the plane change nothing, both without evaluating the network.
+    What was computed last is kept, as much as `memory` holds. A domain inside a known one is clipped from it, a place seen
+    before is there, and anchors that move in the plane change nothing, all without evaluating the network. A rectangle that
+    overlaps a known one is computed where it is new, and joined.
 
     Parameters
     ----------
     model : nn.Module, callable of torch operations, or Network
     plane : Slice
+    memory : int
+        Bytes of partitions to keep; the last one is kept in any case.
 
     Attributes
     ----------
@@ -52,12 +60,14 @@ class Explorer:
     (1, 0)
     """
 
-    def __init__(self, model: Any, plane: Slice) -> None:
+    def __init__(self, model: Any, plane: Slice, memory: int = 1 << 28) -> None:
         self.network = model if isinstance(model, Network) else lower(model, plane.input_shape)
         self.plane = plane
         self.work = Work()
         self.total = Work()
-        self._widest: Partition | None = None
+        self._memory = memory
+        self._known: list[Partition] = []
+        """Computed ones, the last used last."""
 
     def show(self, plane: Slice, tick: Callable[[], None] = lambda: None) -> Partition:
         """The partition of a slice.
@@ -74,24 +84,91 @@ class Explorer:
             If the slice's inputs have another shape than the network's.
         """
         work = Work()
-        known = self._widest
-        if known is not None and _same_plane(known.plane, plane):
-            if np.array_equal(known.plane.domain, plane.domain):
-                work.cells_reused = known.n_cells
-                result = known.with_anchors_of(plane)
-            elif _contains(known.plane.domain, plane.domain) and _is_sharp(known.plane.domain, plane.domain):
-                result = clipped(known, plane)
-                work.cells_reused = result.n_cells
-            else:
-                known = None
-        else:
-            known = None
-        if known is None:
-            result = partition_of(self.network, plane, work, tick)
-            self._widest = result
+        result = self._from_known(plane, work)
+        if result is None:
+            result = self._extended(plane, work, tick) or partition_of(self.network, plane, work, tick)
+            self._remember(result)
         self.plane, self.work = plane, work
         self.total = Work(*(a + b for a, b in zip(vars(self.total).values(), vars(work).values())))
         return result
+
+    def _from_known(self, plane: Slice, work: Work) -> Partition | None:
+        """The partition as far as it is known already."""
+        known = [partition for partition in self._known if _same_plane(partition.plane, plane)]
+        for partition in known:
+            if np.array_equal(partition.plane.domain, plane.domain):
+                work.cells_reused = partition.n_cells
+                self._remember(partition)
+                return partition.with_anchors_of(plane)
+        around = [partition for partition in known if _contains(partition.plane.domain, plane.domain)
+                  and _is_sharp(partition.plane.domain, plane.domain)]
+        if not around:
+            return None
+        smallest = min(around, key=lambda partition: partition.n_cells)
+        self._remember(smallest)
+        result = clipped(smallest, plane)
+        work.cells_reused = result.n_cells
+        return result
+
+    def _extended(self, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition | None:
+        """A rectangle from the known one that covers most of it and strips beside that; None if there is none, or no fit."""
+        if not is_rectangle(plane.domain):
+            return None
+        known = [partition for partition in self._known
+                 if _same_plane(partition.plane, plane) and is_rectangle(partition.plane.domain)]
+        shares = [_shared_share(plane.domain, partition.plane.domain) for partition in known]
+        if max(shares, default=0.0) < LEAST_SHARE:
+            return None
+        found = known[int(np.argmax(shares))]
+        left, right, bottom, top = sides_of(plane.domain)
+        core = _overlap(plane.domain, found.plane.domain)
+        strips = [rectangle(*sides) for sides in (
+            (left, core[0], core[2], core[3]), (core[1], right, core[2], core[3]),
+            (left, right, bottom, core[2]), (left, right, core[3], top),
+        ) if sides[0] < sides[1] and sides[2] < sides[3]]
+        inner = rectangle(*core)
+        if not all(_is_sharp(domain, strip) for strip in (*strips, inner) for domain in (found.plane.domain, plane.domain)):
+            return None
+        is_whole = np.array_equal(inner, found.plane.domain)
+        result: Partition | None = found if is_whole else clipped(found, plane.with_domain(inner))
+        reused = 0 if result is None else result.n_cells
+        for strip in strips:
+            if result is not None:
+                tick()
+                result = joined(result, partition_of(self.network, plane.with_domain(strip), work, tick))
+        if result is not None:
+            work.cells_reused = reused
+            result = result.with_anchors_of(plane)
+        return result
+
+    def _remember(self, partition: Partition) -> None:
+        """As the last used; the longest unused go where there is no room."""
+        kept = [other for other in self._known if other is not partition]
+        room = self._memory - _n_bytes(partition)
+        fitting: list[Partition] = []
+        for other in reversed(kept):
+            room -= _n_bytes(other)
+            if room < 0:
+                break
+            fitting.append(other)
+        self._known = [*reversed(fitting), partition]
+
+
+def _n_bytes(partition: Partition) -> int:
+    return int(partition.values.nbytes + sum(array.nbytes for array in vars(partition.planar).values()))
+
+
+def _overlap(first: Float64, second: Float64) -> tuple[float, float, float, float]:
+    """Sides of what two rectangles share; where they share nothing, left is not below right, or bottom not below top."""
+    left, right, bottom, top = zip(sides_of(first), sides_of(second))
+    return max(left), min(right), max(bottom), min(top)
+
+
+def _shared_share(domain: Float64, known: Float64) -> float:
+    """How much of a rectangle's area another one covers."""
+    left, right, bottom, top = _overlap(domain, known)
+    width, height = np.ptp(domain, axis=0)
+    return max(0.0, right - left) * max(0.0, top - bottom) / float(width * height)
 
 
 def _same_plane(first: Slice, second: Slice) -> bool:

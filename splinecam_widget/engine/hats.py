@@ -71,7 +71,8 @@ class Hats:
         whatever units.
         """
         rows = bound.rows.clone()
-        rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
+        # What has no error so far is a constant, which interpolation leaves as it is: infinity before a maximum, for one.
+        rows[1] += torch.where(rows[1] > 0, (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2 * rows[0], 0.0)
         if name in self.columns:
             columns = torch.from_numpy(self.columns[name])
             roundings = (4 + most + self.roundings) * UNIT_ROUNDOFF

@@ -261,9 +261,10 @@ def _entries_of(
     kernel = _for_each(arguments["kernel_size"], n_axes)
     stride = _for_each(arguments["stride"], n_axes) or kernel
     padding, dilation = (_for_each(arguments[k], n_axes) for k in ("padding", "dilation"))
-    return entries_of_windows(shape, [
-        windows(n_in, n_out, *numbers)
-        for (n_in, n_out), *numbers in zip(sizes, kernel, stride, padding, dilation)])
+    places = [windows(n_in, n_out, *numbers) for (n_in, n_out), *numbers in zip(sizes, kernel, stride, padding, dilation)]
+    if any(int(along.min()) < 0 or int(along.max()) >= n_in for along, (n_in, _) in zip(places, sizes)):
+        return "a window lies outside its input altogether, so that the result is minus infinity there"
+    return entries_of_windows(shape, places)
 
 
 def _for_each(value: Any, n_axes: int) -> list[int]:
@@ -279,7 +280,7 @@ def entries_over_axes(shape: tuple[int, ...], axes: Sequence[int]) -> torch.Tens
 
 
 def windows(n_in: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> torch.Tensor:
-    """Places (kernel, n_out) along one axis of a pool's windows; a place outside gives way to one inside the same window."""
+    """Places (kernel, n_out) along one axis of a pool's windows; one outside gives way to one inside of its window, if any."""
     places = torch.arange(n_out) * stride - padding + dilation * torch.arange(kernel)[:, None]
     return _repeated(places, (places >= 0) & (places < n_in))
 
