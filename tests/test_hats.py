@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from oracle import assert_consistent, assert_same_cells, exact_cells, exact_values, mlp, square
-from splinecam_widget.engine import compute, hats
+from oracle import assert_consistent, assert_same_cells, by_one_and_by_three_threads, exact_cells, exact_values, mlp, square
+from splinecam_widget.engine import compute, evaluation, hats
 from splinecam_widget.engine.compute import Work, partition_of
 from splinecam_widget.engine.evaluation import evaluate
 from splinecam_widget.engine.lowering import lower
@@ -77,7 +77,7 @@ def both(model: Any, plane: Slice, monkeypatch: pytest.MonkeyPatch) -> tuple[Par
     found = partition_of(network, plane, works[0], lambda: None)
     monkeypatch.setattr(compute, "hats_for", lambda *_: None)
     expected = partition_of(network, plane, works[1], lambda: None)
-    assert works[0].vertices_evaluated < works[1].vertices_evaluated
+    assert works[0].vertices_by_hats > works[1].vertices_by_hats == 0
     return found, expected
 
 
@@ -102,13 +102,14 @@ def test_the_same_cells_and_values(kind: str, monkeypatch: pytest.MonkeyPatch) -
 def test_the_bound_stays_near_that_of_running_the_network(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, expected = both(*made(kind), monkeypatch)
     assert (found.tolerance >= expected.tolerance).all()
-    assert (found.tolerance <= 4 * expected.tolerance).all()
+    assert (found.tolerance <= 5 * expected.tolerance).all()
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("slope", [0.0, 0.25])
-def test_errors_stay_below_the_bound(seed: int, slope: float) -> None:
-    net = mlp(2, 8, 8, 8, 2, seed=seed, slope=slope)
+@pytest.mark.parametrize("widths", [(2, 8, 8, 8, 2), (2, 30, 2)], ids=str)
+def test_errors_stay_below_the_bound(seed: int, slope: float, widths: tuple[int, ...]) -> None:
+    net = mlp(*widths, seed=seed, slope=slope)
     found = partition_of(lower(net, (2,)), square(), Work(), lambda: None)
     largest = 0.0
     for u, values in zip(found.vertices[::3], found.values[::3]):
@@ -117,6 +118,13 @@ def test_errors_stay_below_the_bound(seed: int, slope: float) -> None:
             assert error <= Fraction(float(found.tolerance[k]))
             largest = max(largest, float(error) / found.tolerance[k])
     assert largest > 1e-6, "a bound a million times too large decides nothing"
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "LEAST_CHUNK_ENTRIES", 64)
+    one, three = by_one_and_by_three_threads(mlp(2, 24, 24, 24, 3), square())
+    np.testing.assert_array_equal(one.values, three.values)
+    np.testing.assert_array_equal(one.vertices, three.vertices)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -157,4 +165,4 @@ class TestWhereTheyAreNot:
         monkeypatch.setattr(hats, "LEAST_ENTRIES", 0)
         with_hats = Work()
         partition_of(network, square(), with_hats, lambda: None)
-        assert with_hats.vertices_evaluated < work.vertices_evaluated
+        assert with_hats.vertices_by_hats > work.vertices_by_hats == 0

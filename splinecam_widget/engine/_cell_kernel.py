@@ -84,6 +84,7 @@ def split_cells(
     offsets, vertices, edges : loops of the new cells
     hashes, parents : activation hash and old cell of each new one
     chord_ends (N, 4), chord_weights (N, 3) : where the new inner vertices lie, see `_sign_kernels.rows_at`
+    chord_places (N, 2) : the vertices at both ends of their chords
     new_edges (M, 2), new_units (M,) : pieces of chords
     n_irregular : splits whose signs were not those of a line through a convex cell
     """
@@ -97,6 +98,7 @@ def split_cells(
     n_cells, n_loop = np.int64(0), np.int64(0)
     chord_ends = np.empty((64, 4), np.int32)
     chord_weights = np.empty((64, 3), np.float64)
+    chord_places = np.empty((64, 2), np.int32)
     n_inner = np.int64(0)
     new_edges = np.empty((64, 2), np.int32)
     new_units = np.empty(64, np.int32)
@@ -504,8 +506,11 @@ def split_cells(
         # Inner vertices and edges get their numbers; the leaves become cells.
         chord_ends = grown(chord_ends, n_inner + n_iv)
         chord_weights = grown(chord_weights, n_inner + n_iv)
+        chord_places = grown(chord_places, n_inner + n_iv)
         for r in range(n_iv):
             p, q = chord_p[iv_chord[r]], chord_q[iv_chord[r]]
+            chord_places[n_inner + r, 0] = border_vertex[p]
+            chord_places[n_inner + r, 1] = border_vertex[q]
             chord_ends[n_inner + r, 0] = ends[p, 0]
             chord_ends[n_inner + r, 1] = ends[p, 1]
             chord_ends[n_inner + r, 2] = ends[q, 0]
@@ -568,15 +573,15 @@ def split_cells(
     return (
         out_offsets[: n_cells + 1].copy(), out_vertices[:n_loop].copy(), out_edges[:n_loop].copy(),
         out_hashes[:n_cells].copy(), out_parents[:n_cells].copy(),
-        chord_ends[:n_inner].copy(), chord_weights[:n_inner].copy(),
+        chord_ends[:n_inner].copy(), chord_weights[:n_inner].copy(), chord_places[:n_inner].copy(),
         new_edges[:n_new_edges].copy(), new_units[:n_new_edges].copy(), n_irregular,
     )
 
 
 @njit(cache=True, nogil=True)
 def place_cells(
-    offsets, vertices, edges, hashes, parents, chord_ends, chord_weights, new_edges, new_units,
-    all_offsets, all_vertices, all_edges, all_hashes, all_parents, all_ends, all_weights, all_new_edges, all_units,
+    offsets, vertices, edges, hashes, parents, chord_ends, chord_weights, chord_places, new_edges, new_units,
+    all_offsets, all_vertices, all_edges, all_hashes, all_parents, all_ends, all_weights, all_places, all_new_edges, all_units,
     cell, loop, inner, chord, first_chord_vertex, first_chord_edge,
 ):
     """One run's results into those of all runs: from cell `cell`, loop entry `loop`, inner vertex `inner`, edge `chord` on."""
@@ -590,6 +595,7 @@ def place_cells(
         all_edges[loop + k] = e + chord if e >= first_chord_edge else e
     all_ends[inner : inner + len(chord_ends)] = chord_ends
     all_weights[inner : inner + len(chord_ends)] = chord_weights
+    all_places[inner : inner + len(chord_ends)] = chord_places
     for k in range(len(new_units)):
         for end_of in range(2):
             v = new_edges[k, end_of]

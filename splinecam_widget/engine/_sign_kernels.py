@@ -240,6 +240,67 @@ def rows_by_hats(
 
 
 @njit(cache=True, nogil=True)
+def rows_on_chords(
+    rows, before, chord_ends, chord_weights, chord_places, order, begins, first, last, n_old_and_edges, columns, has_columns
+):
+    """Rows at new vertices on chords `first` to `last`, from those at the ends of the chords, into `rows` itself.
+
+    Along a chord from p to q all units that change sign from p to q bend. At r, those that did so before have a hat of
+    (1 - r) |z(p)|, those that are still to come one of r |z(q)|: sums over the former grow on the way from p to q, sums over
+    the latter on the way back.
+    """
+    n_units, n_entries = before.shape[1], rows.shape[1]
+    from_p, from_q = np.empty(n_units), np.empty(n_units)
+    units, places = np.empty(n_units, np.int64), np.empty(n_units)
+    total = np.empty(n_entries)
+    for chord in range(first, last):
+        lo, hi = begins[chord], begins[chord + 1]
+        one = order[lo]
+        a, b, s = chord_ends[one, 0], chord_ends[one, 1], chord_weights[one, 0]
+        c, d, t = chord_ends[one, 2], chord_ends[one, 3], chord_weights[one, 1]
+        p, q = chord_places[one, 0], chord_places[one, 1]
+        along = order[lo:hi]
+        if hi - lo > 1:
+            along = along[np.argsort(chord_weights[along, 2])]
+        for k in range(len(along)):
+            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
+            for j in range(n_entries):
+                rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j])
+        if not has_columns:
+            continue
+        m = 0
+        for l in range(n_units):
+            here = before[a, l] + s * (before[b, l] - before[a, l])
+            there = before[c, l] + t * (before[d, l] - before[c, l])
+            if (here > 0) != (there > 0) and here != 0 and there != 0:
+                units[m], from_p[m], from_q[m], places[m] = l, abs(here), abs(there), here / (here - there)
+                m += 1
+        by_place = np.argsort(places[:m])
+        total[:] = 0.0
+        x = 0
+        for k in range(len(along)):
+            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
+            while x < m and places[by_place[x]] <= r:
+                y = by_place[x]
+                for j in range(n_entries):
+                    total[j] += from_p[y] * columns[units[y], j]
+                x += 1
+            for j in range(n_entries):
+                rows[v, j] -= (1.0 - r) * total[j]
+        total[:] = 0.0
+        x = m - 1
+        for k in range(len(along) - 1, -1, -1):
+            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
+            while x >= 0 and places[by_place[x]] > r:
+                y = by_place[x]
+                for j in range(n_entries):
+                    total[j] += from_q[y] * columns[units[y], j]
+                x -= 1
+            for j in range(n_entries):
+                rows[v, j] -= r * total[j]
+
+
+@njit(cache=True, nogil=True)
 def plain_ends(edge_ends, positive, negative, tolerance):
     """Whether both ends of each edge (N, 2) have a sign for every unit that has a rounding error."""
     n_words = positive.shape[1]

@@ -33,7 +33,9 @@ class Work:
     Attributes
     ----------
     vertices_evaluated : int
-        Vertices sent through a stage of the network, summed over stages.
+        Vertices at which a stage of the network was evaluated, summed over stages.
+    vertices_by_hats : int
+        Those of them whose values came from those at others, see `hats`.
     cells_reused : int
         Cells taken over from an earlier result.
     n_close : int
@@ -45,6 +47,7 @@ class Work:
     """
 
     vertices_evaluated: int = 0
+    vertices_by_hats: int = 0
     cells_reused: int = 0
     n_close: int = 0
     n_irregular: int = 0
@@ -147,9 +150,8 @@ def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], N
         hats = hats_for(stage, network.shapes, new)
         before, bounds = bounds, advance_bounds(stage, bounds)
         if hats is not None and new is not None:
-            most = int(np.diff(new.crossing_offsets).max())
-            bounds = {name: hats.bound(name, bound, before[hats.source], most) for name, bound in bounds.items()}
-            work.vertices_evaluated -= int(new.is_plain.sum())
+            bounds = {name: hats.bound(name, bound, before[hats.source]) for name, bound in bounds.items()}
+            work.vertices_by_hats += int(new.is_plain.sum()) + len(new.chord_places)
         is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
         cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
         live, signs = advance(stage, network.shapes, live, new, tick, cut, hats)

@@ -46,7 +46,7 @@ def advance(
     cut : (str, (n,) float64) or None
         The tensor whose signs are wanted, and its tolerance. They are taken from each chunk while that is in cache.
     hats : Hats or None
-        With these, the network is not run at new vertices on edges whose ends have all signs.
+        With these, the network is not run at new vertices, but for those on edges with an end where a unit has no sign.
     """
     n_old = len(next(iter(live.values())))
     n_new = 0 if new is None else len(new)
@@ -71,33 +71,50 @@ def advance(
         run({name: _rows_between(rows, new, start, stop) for name, rows in live.items()}, stop - start, slice(start, stop))
         gather(start, stop)
 
-    def by_hats(start: int, stop: int) -> None:
+    def on_edges(start: int, stop: int) -> None:
         assert hats is not None
         assert new is not None
         tick()
-        ids = np.arange(start - n_old, stop - n_old)
-        is_plain = np.zeros(len(ids), np.bool_)
-        on_edges = new.is_plain[ids[0]:ids[-1] + 1]
-        is_plain[:len(on_edges)] = on_edges
-        others = ids[~is_plain]
+        ids = np.arange(start, stop)
+        is_plain = new.is_plain[start:stop]
+        plain, others = ids[is_plain], ids[~is_plain]
         if len(others):
             run({name: new.rows_of(rows, others) for name, rows in live.items()}, len(others), n_old + others)
         for name in stage.kept:
-            out[name][n_old + ids[is_plain]] = hats.rows(name, out[name], live[hats.source], new, ids[is_plain])
-        gather(start, stop)
+            out[name][n_old + plain] = hats.rows_on_edges(name, out[name], live[hats.source], new, plain)
+        gather(n_old + start, n_old + stop)
 
-    n_everywhere = n if hats is None else n_old
-    if hats is None and n * width < PARALLEL_ENTRIES:
-        everywhere(0, n)
-        return out, None if gathering is None else gathering.signs()
-    for work, first, end in ((everywhere, 0, n_everywhere), (by_hats, n_everywhere, n)):
-        if end > first:
-            n_entries = (end - first) * width
-            n_chunks = max(-(-n_entries // CHUNK_ENTRIES), min(8, n_entries // LEAST_CHUNK_ENTRIES))
-            n_chunks = min(max(1, n_chunks), max(1, (end - first) // LEAST_ROWS))
-            bounds = np.linspace(first, end, n_chunks + 1).astype(int)
-            on_all_cores(work, bounds[:-1], bounds[1:])
+    def on_chords(first: int, last: int) -> None:
+        assert hats is not None
+        assert new is not None
+        tick()
+        for name in stage.kept:
+            hats.write_on_chords(name, out[name], live[hats.source], new, first, last)
+
+    def gather_new(start: int, stop: int) -> None:
+        gather(n_on_edges + start, n_on_edges + stop)
+
+    if hats is None or new is None:
+        if n * width < PARALLEL_ENTRIES:
+            everywhere(0, n)
+        else:
+            _in_chunks(everywhere, n, width)
+    else:
+        n_on_edges = n_old + len(new.edge_t)
+        _in_chunks(everywhere, n_old, width)
+        _in_chunks(on_edges, len(new.edge_t), width)
+        n_chords = len(new.chords[1]) - 1
+        _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)))
+        _in_chunks(gather_new, len(new.chord_places), width)
     return out, None if gathering is None else gathering.signs()
+
+
+def _in_chunks(work: Callable[[int, int], None], n: int, width: int) -> None:
+    """`work(start, stop)` for runs of `n` things of `width` entries, on several threads."""
+    if n:
+        n_chunks = max(-(-n * width // CHUNK_ENTRIES), min(8, n * width // LEAST_CHUNK_ENTRIES))
+        bounds = np.linspace(0, n, min(max(1, n_chunks), max(1, n // LEAST_ROWS)) + 1).astype(int)
+        on_all_cores(work, bounds[:-1], bounds[1:])
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:

@@ -1,10 +1,10 @@
-r"""Tensors at new vertices on edges from those at the edges' ends, without running the network there.
+r"""Tensors at new vertices from those at the ends of edges and chords, without running the network there.
 
 Along an edge (a, b) of the complex before a kink everything alive is affine but for the units that change sign on it. Between
 its values at the ends, an activation with slopes :math:`s_-, s_+` left and right of zero is the straight line plus a hat with
 its top at the crossing, which at :math:`a + t (b - a)` is :math:`-(s_+ - s_-) \min(t\,|z_b|, (1 - t)\,|z_a|)`. What follows
 up to the next kink is affine, so each crossing unit adds its hat times its column of that affine map: a few columns for a
-vertex where a product with the whole matrix stood.
+vertex where a product with the whole matrix stood. The same holds along a chord, between two vertices on edges.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Hats:
     columns: Mapping[str, Float64]
     roundings: int
 
-    def bound(self, name: str, bound: Bound, before: Bound, most: int) -> Bound:
-        """The bound of a kept tensor at vertices on edges with at most `most` crossings each.
+    def bound(self, name: str, bound: Bound, before: Bound) -> Bound:
+        """The bound of a kept tensor at new vertices.
 
         Parameters
         ----------
@@ -67,29 +67,39 @@ class Hats:
         -----
         The line between the ends and the hats are together, whatever the pre-activations at the ends, the activation of the
         interpolated pre-activation; so their errors come through as where the network is run. What is added are roundings: two
-        interpolations, and of each hat those of its height (4), of its column, and of the sum of at most `most` hats, of
-        whatever units.
+        interpolations (on an edge, then on a chord), and of each hat those of its height (4), of its column, and of the sum,
+        over all units at most.
         """
         rows = bound.rows.clone()
         # What has no error so far is a constant, which interpolation leaves as it is: infinity before a maximum, for one.
         rows[1] += torch.where(rows[1] > 0, (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2 * rows[0], 0.0)
         if name in self.columns:
             columns = torch.from_numpy(self.columns[name])
-            roundings = (4 + most + self.roundings) * UNIT_ROUNDOFF
-            added = roundings**2 * columns.square() * before.square.reshape(-1, 1)
-            largest = torch.minimum(added.sum(0), most * added.amax(0))
-            rows[1] += largest.reshape(rows.shape[1:])
+            roundings = (4 + len(columns) + self.roundings) * UNIT_ROUNDOFF
+            rows[1] += (roundings**2 * columns.square().T @ before.square.reshape(-1)).reshape(rows.shape[1:])
         return Bound(rows)
 
-    def rows(self, name: str, old: Float64, source_rows: Float64, new: NewVertices, ids: Int64) -> Float64:
+    def rows_on_edges(self, name: str, old: Float64, source_rows: Float64, new: NewVertices, ids: Int64) -> Float64:
         """Rows (n, m) of a kept tensor at the new vertices `ids`, which lie on edges, from those at the old ones."""
         out = np.empty((len(ids), old.shape[1]))
-        columns = self.columns.get(name)
-        nothing = np.empty((0, old.shape[1]))
+        columns, has_columns = self._columns_of(name, old)
         _sign_kernels.rows_by_hats(
             old, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
-            nothing if columns is None else columns, columns is not None, ids, out)
+            columns, has_columns, ids, out)
         return out
+
+    def write_on_chords(
+        self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, first: int, last: int
+    ) -> None:
+        """Rows of a kept tensor at the vertices of chords `first` to `last`, into all rows (V, m), where those on edges are."""
+        order, begins = new.chords
+        _sign_kernels.rows_on_chords(
+            rows, source_rows, new.chord_ends, new.chord_weights, new.chord_places, order, begins, first, last,
+            len(rows) - len(order), *self._columns_of(name, rows))
+
+    def _columns_of(self, name: str, rows: Float64) -> tuple[Float64, bool]:
+        columns = self.columns.get(name)
+        return (np.empty((0, rows.shape[1])), False) if columns is None else (columns, True)
 
 
 _FOUND: WeakKeyDictionary[Stage, Hats | None] = WeakKeyDictionary()
@@ -101,7 +111,7 @@ def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertic
     They do not where there are few new vertices on edges, where entries bend together, where there are very many, or where
     what follows the kink is not affine.
     """
-    if new is None or len(new.edge_t) * stage.width < max(1, LEAST_ENTRIES) or not new.is_plain.any():
+    if new is None or len(new) * stage.width < max(1, LEAST_ENTRIES):
         return None
     if stage not in _FOUND:
         _FOUND[stage] = _hats_of(stage, shapes)

@@ -143,6 +143,8 @@ class NewVertices:
     edge_t : (N,) float64
     chord_ends : (M, 4) int32
     chord_weights : (M, 3) float64
+    chord_places : (M, 2) int32
+        The vertices p and q.
     parents : (N,) int32
         The edge of each vertex on one.
     crossing_offsets : (E + 1,) int64
@@ -157,11 +159,20 @@ class NewVertices:
     edge_t: Float64
     chord_ends: Int32
     chord_weights: Float64
+    chord_places: Int32
     parents: Int32
     crossing_offsets: Int64
     crossing_units: Int32
     signs: Signs
     tolerance: Float64
+
+    @cached_property
+    def chords(self) -> tuple[Int64, Int64]:
+        """Vertices that lie on chords, chord by chord: `order` (M,), and where each chord's begin and end in it, (n + 1,)."""
+        keys = self.chord_places[:, 0].astype(np.int64) << 32 | self.chord_places[:, 1]
+        order = np.argsort(keys, kind="stable")
+        begins = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        return order, np.append(begins, len(order))
 
     @cached_property
     def is_plain(self) -> NDArray[np.bool_]:
@@ -259,9 +270,10 @@ def split_complex(
 
     parts = _in_runs(split, before.n_cells, CELLS_AT_A_TIME)
     out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
-    cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chords, chord_units, odd = out
+    (cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chord_places, chords, chord_units,
+     odd) = out
 
-    new = NewVertices(before.edges[parents], t, chord_ends, weights, parents, offsets, units, found, tolerance)
+    new = NewVertices(before.edges[parents], t, chord_ends, weights, chord_places, parents, offsets, units, found, tolerance)
     after = PlanarComplex(
         np.concatenate([before.points, new.rows(before.points)]),
         np.concatenate([pieces, chords]),
@@ -302,16 +314,16 @@ def cells_beside_edges(planar: PlanarComplex) -> Int32:
 
 def _joined(parts, first_chord_vertex: int, first_chord_edge: int):  # type: ignore[no-untyped-def]
     """The results of consecutive runs of cells as one, as if one thread had taken them all."""
-    sizes = np.array([[len(part[i]) for part in parts] for i in (3, 1, 5, 7)])
+    sizes = np.array([[len(part[i]) for part in parts] for i in (3, 1, 5, 8)])
     starts = np.concatenate([np.zeros((4, 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
     n_cells, n_loop, n_inner, n_chords = starts[:, -1]
     out = (
         np.zeros(n_cells + 1, np.int64), *(np.empty(n_loop, np.int32) for _ in range(2)),
         np.empty(n_cells, np.uint64), np.empty(n_cells, np.int32),
-        np.empty((n_inner, 4), np.int32), np.empty((n_inner, 3)),
+        np.empty((n_inner, 4), np.int32), np.empty((n_inner, 3)), np.empty((n_inner, 2), np.int32),
         np.empty((n_chords, 2), np.int32), np.empty(n_chords, np.int32),
     )
     for part, first in zip(parts, starts.T.tolist()):
         place: Any = _cell_kernel.place_cells
-        place(*part[:9], *out, *first, first_chord_vertex, first_chord_edge)
-    return (*out, sum(part[9] for part in parts))
+        place(*part[:10], *out, *first, first_chord_vertex, first_chord_edge)
+    return (*out, sum(part[10] for part in parts))
