@@ -22,6 +22,11 @@ test("ordinary views have ordinary labels", () => {
   assert.deepEqual(tickTexts([0.28, 0.3, 0.32], axisScale(0.27, 0.33)), ["0.28", "0.30", "0.32"]);
 });
 
+test("a tick alone is where it says", () => {
+  assert.deepEqual(tickTexts([-0.2], axisScale(-0.3156, -0.0479)), ["−0.2"]);
+  assert.deepEqual(tickTexts([0.25], axisScale(0.1, 0.4)), ["0.25"]);
+});
+
 test("a deep zoom is named by where it is", () => {
   const scale = axisScale(0.23412531, 0.23412563);
   assert.equal(axisName("u₀", scale), "u₀ − 0.234125  (× 10⁻⁷)");

@@ -11,6 +11,8 @@ export interface AxisScale {
   readonly exponent: number;
   /** The base as decimal digits; "" without one. */
   readonly baseText: string;
+  /** Width of the view. */
+  readonly span: number;
 }
 
 /** Spans of these powers of ten need no power in the name. */
@@ -26,16 +28,16 @@ export function axisScale(low: number, high: number): AxisScale {
   const whole = String(Math.floor(Math.max(Math.abs(low), Math.abs(high)) / unit)).length;
   const decimals = Math.max(0, exponent - power + 1);
   if (whole + (decimals > 0 ? 1 : 0) + decimals <= MAX_LABEL - 1) {
-    return { base: 0, exponent, baseText: "" };
+    return { base: 0, exponent, baseText: "", span: high - low };
   }
   const baseText = rounded((low + high) / 2, power + 1);
-  return { base: Number(baseText), exponent, baseText };
+  return { base: Number(baseText), exponent, baseText, span: high - low };
 }
 
 /** As few decimals as tell all ticks apart, the same for all. */
-export function tickTexts(ticks: readonly number[], { base, exponent }: AxisScale): string[] {
+export function tickTexts(ticks: readonly number[], { base, exponent, span }: AxisScale): string[] {
   const values = ticks.map((tick) => (tick - base) / 10 ** exponent);
-  const step = Math.min(...values.slice(1).map((value, i) => Math.abs(value - values[i])), Infinity);
+  const step = Math.min(...values.slice(1).map((value, i) => Math.abs(value - values[i])), span / 10 ** exponent);
   const most = exponent === 0 && step < 1 ? Math.ceil(-Math.log10(step)) + STEP_DECIMALS : STEP_DECIMALS;
   let decimals = 0;
   while (decimals < most && values.some((value) => Math.abs(value - Number(value.toFixed(decimals))) > step / 100)) {

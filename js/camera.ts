@@ -34,6 +34,8 @@ const KEY_ZOOM = 1.25;
 export class Camera {
   /** What d3-zoom had after the last step of the gesture that goes on. */
   private last: Transform | null = null;
+  /** Gestures that go on: a press may come before d3-zoom takes a turn of the wheel to be over. */
+  private nGestures = 0;
 
   constructor(
     private readonly surface: HTMLElement,
@@ -46,9 +48,14 @@ export class Camera {
       .wheelDelta(wheelDelta)
       .on("start", (event: D3ZoomEvent<HTMLElement, unknown>) => {
         this.last = plain(event.transform);
+        this.nGestures += 1;
       })
       .on("zoom", (event: D3ZoomEvent<HTMLElement, unknown>) => this.follow(plain(event.transform), event.sourceEvent))
       .on("end", () => {
+        this.nGestures -= 1;
+        if (this.nGestures > 0) {
+          return;
+        }
         this.last = null;
         selection.property("__zoom", zoomIdentity);
         events.onEnd?.();

@@ -136,7 +136,8 @@ export class Handles {
     event.stopPropagation();
     const { dragged } = this;
     dragged.hasMoved ||= Math.hypot(event.clientX - dragged.from[0], event.clientY - dragged.from[1]) > SLACK_PIXELS;
-    const pixel = event.type === "lostpointercapture" || !dragged.hasMoved ? null : this.pixel(event);
+    const isPlaced = event.type === "pointermove" || event.type === "pointerup";
+    const pixel = !isPlaced || !dragged.hasMoved ? null : this.pixel(event);
     if (phase === "end") {
       this.dragged = null;
       handle.classList.remove("sc-dragged");

@@ -112,7 +112,7 @@ def test_functions_of_float32_tensors_are_asked_in_float64() -> None:
 
 
 def test_an_argmax_counts_only_where_its_outputs_differ() -> None:
-    """The second output is the first by another sum, which rounds otherwise: float64 cannot say which is larger."""
+    """The second output is the first by another sum, which rounds otherwise; the third is larger on one half."""
 
     class Tied(nn.Module):
         def __init__(self) -> None:
@@ -125,7 +125,7 @@ def test_an_argmax_counts_only_where_its_outputs_differ() -> None:
             h = torch.relu(self.first(x))
             z = self.second(h)
             again = self.second.bias + 3 * (h / 3 * self.second.weight[0]).flip(1).sum(1, keepdim=True)
-            return torch.cat([z, again, z - 0.01 - torch.relu(x[:, :1])], 1).argmax(1)
+            return torch.cat([z, again, z + x[:, :1]], 1).argmax(1)
 
     certificate = compute_partition(Tied().eval(), PLANE).certificate(full=True)
     assert certificate.is_sound, str(certificate)
@@ -224,3 +224,72 @@ class TestTampering:
         assert not certificate.is_sound
         assert certificate.residual > 1e-3
         assert "NOT sound" in str(certificate)
+
+
+class TestAgainstWrongOnes:
+    """Partitions that are wrong in one thing, and models that are another's."""
+
+    @pytest.mark.parametrize("change", [
+        lambda v: 3 * v, lambda v: v + np.random.default_rng(0).normal(size=v.shape) * 1e-6,
+        lambda v: np.where(v == v.max(), 2 * v, v),
+    ])
+    def test_stored_outputs(self, change: Any) -> None:
+        found = compute_partition(net(2, 8, 8, 2), PLANE)
+        certificate = dataclasses.replace(found, values=change(found.values)).certificate(full=True)
+        assert not certificate.is_sound
+        assert certificate.n_off > 0
+        assert "expected 0" in dict(certificate.figures)["corners with other outputs"]
+
+    @pytest.mark.parametrize("head", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid(), "argmax"])
+    @pytest.mark.parametrize("scale", [1.0, 1e10])
+    def test_another_model_under_a_head(self, head: Any, scale: float) -> None:
+        def model(factor: float) -> nn.Module:
+            made = net(2, 8, 8, 3)
+            with torch.no_grad():
+                made[-1].weight.mul_(scale * factor)
+                made[-1].bias.mul_(scale * factor)
+                made[-1].weight[0] *= factor
+            return (Argmax(made) if head == "argmax" else nn.Sequential(made, head)).eval()
+
+        found, other = (compute_partition(model(factor), PLANE) for factor in (1.0, -0.5))
+        assert found.certificate(full=True).is_sound
+        wrong = dataclasses.replace(found.network, reference=other.network.reference)
+        assert not dataclasses.replace(found, network=wrong).certificate(full=True).is_sound
+
+    def test_a_model_of_which_nothing_can_be_told(self) -> None:
+        class Same(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                z = torch.relu(x).sum(1, keepdim=True)
+                return torch.cat([z, z, z], 1).argmax(1)
+
+        certificate = compute_partition(Same().eval(), PLANE).certificate(full=True)
+        assert certificate.compared_with == "the network as it was read"
+        assert "tie everywhere" in certificate.unasked
+
+
+class Argmax(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.body(x).argmax(1)
+
+
+def test_models_that_fill_a_tensor_of_their_own_are_asked_in_float64() -> None:
+    class Filled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first = nn.Linear(2, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = torch.relu(self.first(x))
+            made = torch.zeros(x.shape[0], 3)
+            made[:, 0] = h[:, 0]
+            made[:, 1:] = h[:, 1:3] - h[:, 3:5]
+            return made
+
+    certificate = compute_partition(Filled().eval(), PLANE).certificate(full=True)
+    assert certificate.is_sound, str(certificate)
+    assert certificate.residual < 1e-13

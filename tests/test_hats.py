@@ -62,7 +62,7 @@ def made(kind: str) -> tuple[Any, Slice]:
         return Convolutions().eval(), Slice.through(*numbers.normal(size=(3, 25)))
     nets: dict[str, Any] = {
         "relu": mlp(2, 24, 24, 24, 3), "leaky": mlp(2, 16, 16, 16, 1, slope=0.2), "bias-free": mlp(2, 16, 16, 2, bias=False),
-        "skips": Skips().eval(), "abs": absolute,
+        "skips": Skips().eval(), "abs": absolute, "detached": Detached().eval(),
         "padded maximum": nn.Sequential(
             nn.Linear(2, 12), nn.ReLU(), nn.Unflatten(1, (1, 3, 4)), nn.MaxPool2d(2, 1, padding=1), nn.Flatten(),
             nn.Linear(20, 6), nn.ReLU(), nn.Linear(6, 2)).eval(),
@@ -81,7 +81,20 @@ def both(model: Any, plane: Slice, monkeypatch: pytest.MonkeyPatch) -> tuple[Par
     return found, expected
 
 
-KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions", "padded maximum"]
+class Detached(nn.Module):
+    """Autograd does not see one of its branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.first, self.second, self.third = nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = torch.relu(self.first(x))
+        return self.third(torch.relu(self.second(a) + 0.5 * a.detach()))
+
+
+KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions", "padded maximum", "detached"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,6 +131,24 @@ def test_errors_stay_below_the_bound(seed: int, slope: float, widths: tuple[int,
             assert error <= Fraction(float(found.tolerance[k]))
             largest = max(largest, float(error) / found.tolerance[k])
     assert largest > 1e-6, "a bound a million times too large decides nothing"
+
+
+def test_many_hats_below_the_last_digit_count_together() -> None:
+    """Two thousand units of 2e-16 beside a one: each alone would vanish in it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 400), nn.ReLU(), nn.Linear(400, 1)).double().eval()
+    net[2].weight.data.fill_(1e-16)
+    net[2].bias.data.fill_(0.0)
+    found = partition_of(lower(lambda x: net(x) + 1.0, (2,)), square(), Work(), lambda: None)
+    with torch.no_grad():
+        expected = 1.0 + net(torch.from_numpy(found.vertices)).numpy()
+    assert np.abs(found.values - expected).max() <= 1e-15
+
+
+def test_columns_of_many_outputs_are_not_found_at_any_price() -> None:
+    net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16_384)).eval()
+    network = lower(net, (2,))
+    assert hats._hats_of(network.stages[1], network.shapes) is None
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,34 @@ def test_the_file_holds_no_pickle(path: Path) -> None:
             header = archive.read(name)[:200]
             assert header.startswith(b"\x93NUMPY")
             assert b"'O'" not in header
+
+
+def test_random_damage_is_named(path: Path) -> None:
+    content = path.read_bytes()
+    numbers = np.random.default_rng(0)
+    refused = []
+    for _ in range(150):
+        damaged = bytearray(content)
+        damaged[numbers.integers(len(content))] ^= 1 << int(numbers.integers(8))
+        path.write_bytes(damaged)
+        try:
+            assert repr(load_partition(path))  # in a place that counts for nothing
+        except ValueError as error:
+            refused.append(str(error))
+    assert len(refused) > 100
+    assert all(text.startswith("path: expected a file written by Partition.save") for text in refused)
+
+
+@pytest.mark.parametrize("entries", [
+    {"certificate": {}}, {"model": None}, {"model": {}}, {"versions": 3}, {"n_zero": "many"}, {"format_version": None},
+])
+def test_descriptions_of_the_wrong_kind_are_named(path: Path, entries: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^path: expected a file written by Partition\.save"):
+        load_partition(changed(path, about=about(path, **entries)))
+
+
+def test_saves_at_the_same_time_leave_a_whole_file(partition: Partition, path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(partition.save, [path] * 12))
+    assert load_partition(path).n_cells == partition.n_cells
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -225,18 +225,19 @@ def rows_by_hats(
     The units of vertex i are those that cross its edge, `parents[i]`; their values at old vertices are in `before`.
     """
     n_entries = rows.shape[1]
+    total = np.empty(n_entries)
     for k in range(len(ids)):
         i = ids[k]
         a, b, t = edge_ends[i, 0], edge_ends[i, 1], edge_t[i]
+        total[:] = 0.0
+        if has_columns:
+            for x in range(crossing_offsets[parents[i]], crossing_offsets[parents[i] + 1]):
+                unit = crossing_units[x]
+                height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
+                for j in range(n_entries):
+                    total[j] += height * columns[unit, j]
         for j in range(n_entries):
-            out[k, j] = rows[a, j] + t * (rows[b, j] - rows[a, j])
-        if not has_columns:
-            continue
-        for x in range(crossing_offsets[parents[i]], crossing_offsets[parents[i] + 1]):
-            unit = crossing_units[x]
-            height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
-            for j in range(n_entries):
-                out[k, j] -= height * columns[unit, j]
+            out[k, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - total[j]
 
 
 @njit(cache=True, nogil=True)
@@ -253,6 +254,7 @@ def rows_on_chords(
     from_p, from_q = np.empty(n_units), np.empty(n_units)
     units, places = np.empty(n_units, np.int64), np.empty(n_units)
     total = np.empty(n_entries)
+    hats = np.empty((16, n_entries))
     for chord in range(first, last):
         lo, hi = begins[chord], begins[chord + 1]
         one = order[lo]
@@ -262,31 +264,28 @@ def rows_on_chords(
         along = order[lo:hi]
         if hi - lo > 1:
             along = along[np.argsort(chord_weights[along, 2])]
-        for k in range(len(along)):
-            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
-            for j in range(n_entries):
-                rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j])
-        if not has_columns:
-            continue
         m = 0
-        for l in range(n_units):
-            here = before[a, l] + s * (before[b, l] - before[a, l])
-            there = before[c, l] + t * (before[d, l] - before[c, l])
-            if (here > 0) != (there > 0) and here != 0 and there != 0:
-                units[m], from_p[m], from_q[m], places[m] = l, abs(here), abs(there), here / (here - there)
-                m += 1
+        if has_columns:
+            for l in range(n_units):
+                here = before[a, l] + s * (before[b, l] - before[a, l])
+                there = before[c, l] + t * (before[d, l] - before[c, l])
+                if (here > 0) != (there > 0) and here != 0 and there != 0:
+                    units[m], from_p[m], from_q[m], places[m] = l, abs(here), abs(there), here / (here - there)
+                    m += 1
         by_place = np.argsort(places[:m])
+        if len(along) > len(hats):
+            hats = np.empty((2 * len(along), n_entries))
         total[:] = 0.0
         x = 0
         for k in range(len(along)):
-            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
+            r = chord_weights[along[k], 2]
             while x < m and places[by_place[x]] <= r:
                 y = by_place[x]
                 for j in range(n_entries):
                     total[j] += from_p[y] * columns[units[y], j]
                 x += 1
             for j in range(n_entries):
-                rows[v, j] -= (1.0 - r) * total[j]
+                hats[k, j] = (1.0 - r) * total[j]
         total[:] = 0.0
         x = m - 1
         for k in range(len(along) - 1, -1, -1):
@@ -297,7 +296,7 @@ def rows_on_chords(
                     total[j] += from_q[y] * columns[units[y], j]
                 x -= 1
             for j in range(n_entries):
-                rows[v, j] -= r * total[j]
+                rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j]) - (hats[k, j] + r * total[j])
 
 
 @njit(cache=True, nogil=True)

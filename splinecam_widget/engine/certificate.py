@@ -30,7 +30,11 @@ class Certificate:
         Checked cells in which two inner points have different activation patterns.
     residual : float
         max |model(x) - (A u + b)| at an inner point of every checked cell, not the one at which its map was read off, with the
-        user's model in float64; relative to the largest output.
+        user's model in float64; relative to the largest output. Under a head that was set aside, of what the head returns,
+        beyond what the logits' rounding errors make of it; and where that is larger, of the logits against the network.
+    n_off : int
+        Corners of the checked cells at which the stored outputs, from which slopes, regions and boundary follow, differ from
+        the network's by more than the rounding errors of both.
     boundary_residual : float
         Largest difference between the tying outputs at the ends and middles of the boundary's segments, by the network, in the
         same units; 0 without a boundary.
@@ -65,6 +69,7 @@ class Certificate:
     n_zero: int
     compared_with: str
     unasked: str = ""
+    n_off: int = 0
     n_approximated: int = 0
     tolerance: float = 0.0
     deviation: float = 0.0
@@ -76,7 +81,7 @@ class Certificate:
     @property
     def is_sound(self) -> bool:
         """Whether every check came out as it must for an exact partition."""
-        counts = self.n_flat == self.n_loose_edges == self.n_mixed == 0 and self.euler == 1
+        counts = self.n_flat == self.n_loose_edges == self.n_mixed == self.n_off == 0 and self.euler == 1
         outputs = self.residual <= RESIDUAL_LIMIT and self.boundary_residual <= RESIDUAL_LIMIT
         return counts and outputs and self.area_error <= AREA_LIMIT
 
@@ -97,6 +102,7 @@ class Certificate:
             ("cells not convex", _count_text(self.n_flat)),
             ("edges without their cells", _count_text(self.n_loose_edges)),
             ("cells with two patterns", _count_text(self.n_mixed)),
+            ("corners with other outputs", _count_text(self.n_off)),
             (f"against {self.compared_with}", _error_text(self.residual, RESIDUAL_LIMIT)),
             *unasked,
             ("ties on the boundary", _error_text(self.boundary_residual, RESIDUAL_LIMIT)),

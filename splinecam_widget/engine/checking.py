@@ -44,7 +44,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
     x, y = (domain - domain[0]).T
     area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
-    compared = _compared(partition, cells, tick)
+    compared = _compared(partition, cells, scale, tick)
     return Certificate(
         n_cells=n,
         n_checked=len(cells),
@@ -53,15 +53,16 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
         n_flat=_n_flat(partition),
         n_loose_edges=_n_loose_edges(partition),
         n_mixed=sum(_n_mixed(partition, cells[run]) for run in _runs(partition.network, len(cells), tick)),
-        residual=compared.residual / scale,
+        residual=compared.residual,
         boundary_residual=_boundary_residual(partition, tick) / scale,
         n_close=partition.n_close,
         n_zero=partition.n_zero,
         compared_with=compared.with_what,
         unasked=compared.unasked,
+        n_off=_n_off(partition, cells, tick),
         n_approximated=len(partition.network.approximations),
         tolerance=max([0.0, *(step.deviation for step in partition.network.approximations)]),
-        deviation=compared.deviation / scale,
+        deviation=compared.deviation,
     )
 
 
@@ -129,7 +130,9 @@ class _Compared:
     deviation: float = 0.0
 
 
-def _compared(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> _Compared:
+def _compared(
+    partition: Partition, cells: Int64, scale: float, tick: Callable[[], None] | None
+) -> _Compared:
     # The maps were read off at the middles; they are tried at other points inside.
     corners = partition.vertices[partition.cell_vertices[partition.cell_offsets[cells]]]
     inner = partition.centroids[cells] + SHRINK * (corners - partition.centroids[cells])
@@ -138,15 +141,32 @@ def _compared(partition: Partition, cells: Int64, tick: Callable[[], None] | Non
     for run in _runs(network, len(cells), tick):
         by_map[run] = _extended(partition, partition.centroids[cells[run]], inner[run])
     said = _said_by_model(partition, inner, tick)
-    difference, unasked = 0.0, ""
-    if isinstance(said, str):
-        unasked = said
-    else:
-        difference = float(np.abs(network.headed(by_map) - said)[_told(partition, by_map)].max(initial=0.0))
-        if not network.approximations:
-            return _Compared(difference, "the model itself in float64")
-    as_read = float(np.abs(by_map - _said_by_network(partition, inner, tick)).max())
-    return _Compared(as_read, "the network as it was read", unasked, difference)
+    unasked = said if isinstance(said, str) else ""
+    difference, is_told = 0.0, _told(partition, by_map)
+    if not isinstance(said, str):
+        headed = network.headed(by_map)
+        if not network.head:
+            difference = float(np.abs(headed - said).max()) / scale
+        elif is_told.any():
+            # A head may pass on each logit's error, or the sum of two of them.
+            size = 1.0 if network.head == "argmax" else float(np.abs(headed).max()) or 1.0
+            difference = max(0.0, float(np.abs(headed - said)[is_told].max()) - 2 * float(partition.tolerance.max())) / size
+        else:
+            unasked = "its largest outputs tie everywhere, and it only says which is the largest"
+    if not unasked and not network.head and not network.approximations:
+        return _Compared(difference, "the model itself in float64")
+    as_read = float(np.abs(by_map - _said_by_network(partition, inner, tick)).max()) / scale
+    if unasked or network.approximations:
+        return _Compared(as_read, "the network as it was read", unasked, difference)
+    return _Compared(max(difference, as_read), "the model itself in float64")
+
+
+def _n_off(partition: Partition, cells: Int64, tick: Callable[[], None] | None) -> int:
+    offsets, loop = partition.cell_offsets, partition.cell_vertices
+    vertices = np.unique(np.concatenate([loop[offsets[c]:offsets[c + 1]] for c in cells]))
+    found = np.abs(partition.values[vertices] - _said_by_network(partition, partition.vertices[vertices], tick))
+    # Both sides have an error; clipping interpolates once more.
+    return int((found > 3 * partition.tolerance).any(axis=1).sum())
 
 
 def _told(partition: Partition, outputs: Float64) -> np.ndarray[Any, np.dtype[np.bool_]]:

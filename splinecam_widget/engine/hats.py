@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,6 +29,12 @@ OPERATIONS = frozenset({"relu", "leaky_relu", "prelu", "abs"})
 
 MAX_COLUMN_ENTRIES = 1 << 20
 """Entries of all columns of a stage: 8 MiB. Larger ones would not stay in cache, and convolutions are cheaper than theirs."""
+
+MAX_BATCH_ENTRIES = 1 << 22
+"""Entries of one tensor while the columns are found: 32 MiB."""
+
+LINEAR_ROUNDINGS = 1 << 16
+"""By how many roundings of its largest entry the map that columns make may differ from the steps themselves."""
 
 LEAST_ENTRIES = 1 << 17
 """Entries of the new vertices' rows below which running the network is as fast."""
@@ -67,12 +72,12 @@ class Hats:
         -----
         The line between the ends and the hats are together, whatever the pre-activations at the ends, the activation of the
         interpolated pre-activation; so their errors come through as where the network is run. What is added are roundings: two
-        interpolations (on an edge, then on a chord), and of each hat those of its height (4), of its column, and of the sum,
-        over all units at most.
+        interpolations (on an edge, then on a chord), each with one subtraction of its hats, which are summed by themselves; and
+        of each hat those of its height (4), of its column, and of that sum, over all units at most.
         """
         rows = bound.rows.clone()
         # What has no error so far is a constant, which interpolation leaves as it is: infinity before a maximum, for one.
-        rows[1] += torch.where(rows[1] > 0, (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2 * rows[0], 0.0)
+        rows[1] += torch.where(rows[1] > 0, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2 * rows[0], 0.0)
         if name in self.columns:
             columns = torch.from_numpy(self.columns[name])
             roundings = (4 + len(columns) + self.roundings) * UNIT_ROUNDOFF
@@ -130,26 +135,50 @@ def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None
     for step in after:
         if dependent.intersection(step.sources):
             dependent.add(step.name)
-    names = [name for name in stage.kept if name in dependent]
-    if kink.shape != shapes[kink.sources[0]] or n * sum(math.prod(shapes[name]) for name in names) > MAX_COLUMN_ENTRIES:
+    sizes = {name: math.prod(shapes[name]) for name in stage.kept if name in dependent}
+    if kink.shape != shapes[kink.sources[0]] or n * sum(sizes.values()) > MAX_COLUMN_ENTRIES or (
+            max([2, *sizes.values()]) * stage.width > MAX_BATCH_ENTRIES):
         return None
     sides = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(2, *(1,) * len(kink.shape)).expand(2, *kink.shape)
     jump = kink.result({kink.sources[0]: sides}).sum(0).reshape(-1).numpy()
+    columns: dict[str, Float64] = {}
+    for name in sizes:
+        found = _columns(stage, name, shapes)
+        if found is None:
+            return None
+        columns[name] = jump[:, None] * found
     n_rounding = sum(isinstance(step.rule, Affine) and step.rule.coefficients != "selection" for step in after)
     roundings = n if n_rounding > 1 else 0  # one matrix has its columns as they are
-    return Hats(kink.sources[0], {name: jump[:, None] * _columns(stage, name, shapes) for name in names}, roundings)
+    return Hats(kink.sources[0], columns, roundings)
 
 
-def _columns(stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Float64:
-    """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch."""
+def _columns(stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Float64 | None:
+    """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch.
+
+    None if the steps do otherwise than their derivative says: with a step of that kind there are no hats.
+    """
     kink = next(step for step in stage.steps if step.kind == "kink")
-    m = math.prod(shapes[name])
+    steps = tuple(step for step in stage.steps if step is not kink)
+    n, m = math.prod(kink.shape), math.prod(shapes[name])
     made = {step.name for step in stage.steps}
-    inputs = {source for step in stage.steps if step is not kink for source in step.sources if source not in made}
-    blocks: dict[str, Any] = {source: torch.zeros((m, *shapes[source]), dtype=torch.float64) for source in inputs}
-    active = torch.zeros((m, *kink.shape), dtype=torch.float64, requires_grad=True)
+    inputs = {source for step in steps for source in step.sources if source not in made}
+
+    def result(active: torch.Tensor) -> torch.Tensor:
+        blocks = {source: active.new_zeros((len(active), *shapes[source])) for source in inputs}
+        found: torch.Tensor = run_steps(steps, {**blocks, kink.name: active}, len(active))[name].reshape(len(active), m)
+        return found
+
     with torch.enable_grad():
-        found = run_steps(tuple(step for step in stage.steps if step is not kink), {**blocks, kink.name: active}, m)[name]
-        (gradient,) = torch.autograd.grad(found.reshape(m, m).diagonal().sum(), active)
-    columns: Float64 = np.ascontiguousarray(gradient.reshape(m, -1).numpy().T)
+        active = torch.zeros((m, *kink.shape), dtype=torch.float64, requires_grad=True)
+        traced = result(active)
+        if not traced.requires_grad:
+            return None
+        (gradient,) = torch.autograd.grad(traced.diagonal().sum(), active)
+    columns = np.ascontiguousarray(gradient.reshape(m, n).numpy().T)
+    with torch.no_grad():
+        probe = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], n))
+        at_probe, at_zero = result(torch.stack([probe, torch.zeros_like(probe)]).reshape(2, *kink.shape)).numpy()
+    largest = np.abs(columns).sum(axis=0) + np.abs(at_zero)
+    if (np.abs(probe.numpy() @ columns - (at_probe - at_zero)) > LINEAR_ROUNDINGS * UNIT_ROUNDOFF * largest).any():
+        return None
     return columns

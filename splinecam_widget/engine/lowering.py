@@ -368,10 +368,11 @@ class _Walk:
         return tuple(unit_shape(n) for n in node.all_input_nodes if n.name in self.varying)
 
     def _step(self, node: fx.Node, arguments: dict[str, Any], kind: str, rule: Rule) -> Step:
-        if isinstance(arguments.get("dtype"), torch.dtype):
+        value = node.meta.get("val")
+        is_new = "dtype" in arguments and isinstance(value, torch.Tensor) and value.dtype.is_floating_point
+        if is_new or isinstance(arguments.get("dtype"), torch.dtype):  # None: torch's default, which is float32
             arguments = {**arguments, "dtype": torch.float64}
         sources = tuple(n.name for n in node.all_input_nodes if n.name in self.varying and _refers(arguments, n.name))
-        value = node.meta.get("val")
         shape = unit_shape(node) if isinstance(value, torch.Tensor) else ()
         operation = "getitem" if node.target is operator.getitem else operation_of(node)
         return Step(node.name, operation, path_of(node), _caller(node), arguments, kind, rule, sources, shape,
@@ -476,8 +477,11 @@ def _copied(self: torch.Tensor, src: torch.Tensor, non_blocking: bool) -> torch.
     return src.expand(self.shape)
 
 
-_DIFFERENTIABLE = {torch.ops.aten.hardsigmoid.default: _hardsigmoid, torch.ops.aten.copy.default: _copied}
-"""In place of operations that torch differentiates only once; certificates do so twice."""
+_DIFFERENTIABLE = {
+    torch.ops.aten.hardsigmoid.default: _hardsigmoid, torch.ops.aten.copy.default: _copied,
+    torch.ops.aten.detach.default: torch.ops.aten.alias.default,
+}
+"""In place of operations that torch differentiates only once, or not at all; certificates do so twice."""
 
 
 def _from_the_front(node: fx.Node, arguments: dict[str, Any]) -> dict[str, Any]:

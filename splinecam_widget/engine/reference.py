@@ -20,9 +20,13 @@ class InFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = dict(kwargs or {})
         if "dtype" in given:
             given["dtype"] = _WIDER.get(given["dtype"], given["dtype"])
-        if not func._schema.is_mutable:  # what is written to must stay the tensor that it is
+        # What is written to, or may be through a view, must stay the tensor that it is.
+        is_shared = any(argument.alias_info is not None for argument in func._schema.arguments)
+        if not is_shared:
             args, given = pytree.tree_map_only(torch.Tensor, _widened, (args, given))
-        return func(*args, **given)
+        found = func(*args, **given)
+        is_made = not any(isinstance(value, torch.Tensor) for value in pytree.tree_leaves((args, given)))
+        return pytree.tree_map_only(torch.Tensor, _widened, found) if is_made else found
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -51,6 +53,11 @@ class SavedPartition(Cells):
     model: dict[str, Any] = field(kw_only=True)
     versions: dict[str, str] = field(kw_only=True)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is of the user's network itself, and not of one with approximated activations."""
+        return not self.model["approximations"]
+
     def __repr__(self) -> str:
         return (f"SavedPartition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
                 f"{len(self.model['layers'])} layers of kinks, {self.values.shape[1]} outputs)")
@@ -78,9 +85,9 @@ def write(path: str | os.PathLike[str], cells: Cells, certificate: Certificate, 
     if plane.anchors is not None:
         arrays["anchors"] = plane.anchors
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    beside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with beside.open("wb") as file:
+        with beside.open("xb") as file:
             np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
         beside.replace(target)
     finally:
@@ -130,7 +137,8 @@ def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
         return _assembled(arrays, about)
     except OSError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError,
+            RuntimeError, MemoryError, OverflowError) as error:
         raise ValueError(f"path: expected a file written by Partition.save, got {os.fspath(path)!r}: {error}") from None
 
 
@@ -146,12 +154,21 @@ def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedP
     problem = _problem(planar, arrays)
     if problem:
         raise ValueError(problem)
-    known = {f.name for f in fields(Certificate)}
+    certificate, model, versions = about["certificate"], about["model"], about["versions"]
+    if not (isinstance(model, dict) and isinstance(model["layers"], list) and isinstance(model["approximations"], list)
+            and isinstance(versions, dict)):
+        raise ValueError("what is said of its model is no list of layers")
+    known = {f.name: certificate[f.name] for f in fields(Certificate) if f.name in certificate}
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    for f in fields(Certificate):
+        if f.name in known and not isinstance(known[f.name], kinds[str(f.type)]):
+            raise ValueError(f"{f.name} of its certificate is {known[f.name]!r}")
+    if not all(isinstance(about[name], int) for name in ("n_close", "n_zero")):
+        raise ValueError("n_close or n_zero is no number")
     return SavedPartition(
         Slice(arrays["origin"], arrays["basis"], arrays["domain"], arrays.get("anchors")), planar, arrays["values"],
         arrays["tolerance"], about["n_close"], about["n_zero"],
-        certificate=Certificate(**{k: v for k, v in about["certificate"].items() if k in known}),
-        model=about["model"], versions=about["versions"],
+        certificate=Certificate(**known), model=model, versions=versions,
     )
 
 

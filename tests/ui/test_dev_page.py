@@ -331,6 +331,24 @@ def test_fast_zooms_stay_under_the_pointer(opened: Open) -> None:
     assert widget.box(SLICE) == frame
 
 
+def test_a_pan_right_after_the_wheel_goes_on(opened: Open) -> None:
+    """d3-zoom takes a turn of the wheel to be over only after a while; a press may come before."""
+    widget = opened()
+    page = widget.page
+    x, y = map(round, widget.place(SLICE, 0.9, 0.1))
+    page.mouse.click(x, y)
+    page.mouse.wheel(0, -120)
+    page.mouse.down()
+    before = view(widget)
+    for step in range(1, 11):
+        page.mouse.move(x - 12 * step, y)
+        page.wait_for_timeout(40)
+    page.mouse.up()
+    width = widget.box(SLICE)["width"]
+    assert view(widget)[0] == pytest.approx(before[0] + 120 / width * (before[1] - before[0]), abs=0.01)
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+
+
 def test_labels_of_a_deep_zoom_are_short_and_named(opened: Open) -> None:
     widget = opened()
     page = widget.page
