@@ -22,7 +22,7 @@ BUNDLE := splinecam_widget/static/widget.js
 JS_SOURCES := $(wildcard package.json package-lock.json tsconfig.json) \
 	$(filter-out %.test.ts,$(wildcard js/*.ts js/*.css js/*.mjs))
 
-.PHONY: help demo check test setup lint types test-js test-numpy2 test-python wheel bundle chromium benchmark zoo clean
+.PHONY: help demo check test setup lint types test-js test-numpy2 test-python wheel bundle chromium bench benchmark zoo clean
 
 help:
 	@sed -n '1,6s/^# \{0,1\}//p' Makefile
@@ -73,6 +73,10 @@ bundle: $(BUNDLE)
 
 chromium:
 	@$(PYTHON) scripts/debian.py chromium chromium
+
+bench: setup
+	@$(RUN) benchmarks/engine.py
+	@$(RUN) benchmarks/growth.py
 
 benchmark: setup
 	@$(RUN) benchmarks/engine.py --quick
