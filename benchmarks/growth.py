@@ -26,8 +26,8 @@ from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import rectangle
 
-FAMILY = (80, 140, 250, 440, 760)
-"""Widths w of nets 2-w-w-1, from ten thousand to a million cells on the square of side 2."""
+FAMILY = (130, 250, 440, 760, 1020)
+"""Widths w of nets 2-w-w-1, from ten thousand cells on the square of side 2 to most of a million."""
 
 LARGE = {"2-1000-700-1": (2, 1000, 700, 1), "2-2400-1": (2, 2400, 1)}
 PEAK = """
