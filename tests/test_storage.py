@@ -107,6 +107,7 @@ net = torch.nn.Sequential(torch.nn.Linear(2, 6), torch.nn.PReLU(), torch.nn.Line
 print(compute_partition(net, Slice.from_basis([0.0, 0.0], torch.eye(2))).network.digest)
 """
 
+    @pytest.mark.slow
     def test_is_the_same_in_every_process(self) -> None:
         found = {subprocess.run([sys.executable, "-c", self.CODE], check=True, capture_output=True, text=True).stdout
                  for _ in range(2)}

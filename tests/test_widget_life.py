@@ -174,6 +174,7 @@ class TestClose:
         assert w.status["state"] == "closed"
         assert w.error == ""
 
+    @pytest.mark.slow
     def test_twenty_at_once(self, make: MakeWidget) -> None:
         self.join()
         widgets = [make() for _ in range(20)]
