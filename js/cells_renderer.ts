@@ -11,7 +11,7 @@ import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/rende
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
 import { polygonArea, type Point } from "./geometry.ts";
-import type { PictureMessage } from "./protocol.ts";
+import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
 import { strokeCellEdges, strokeSegments } from "./strokes.ts";
 
@@ -21,8 +21,13 @@ const MAX_VECTOR_CELLS = 30_000;
 const FULL_EDGE_CELL = 14;
 const EDGE_ALPHA = 0.55;
 const EDGE = "18, 22, 33";
+/** Under the lines of a sketch: no colour of a class or a scale. */
+const SKETCH_PAPER = "rgb(233, 235, 240)";
 const BOUNDARY_CORE = "rgb(17, 19, 26)";
 const BOUNDARY_HALO = "rgba(255, 255, 255, 0.95)";
+
+/** Where a picture or a sketch lies. */
+type Framed = Pick<PictureMessage, "centre" | "scale" | "domain">;
 
 export class ConvexCellsView extends RendererView {
   declare model: ConvexCells;
@@ -32,6 +37,8 @@ export class ConvexCellsView extends RendererView {
   declare private piecePixels: Float64Array;
   declare private boundaryPixels: Float64Array;
   declare private picture: PictureMessage | null;
+  /** What is shown in the picture's place. */
+  declare private sketched: SketchMessage | null;
   declare private isStale: boolean;
   declare private paintedMap: PixelMap | null;
   /** Called after the first paint of each picture with its duration in milliseconds. */
@@ -48,6 +55,7 @@ export class ConvexCellsView extends RendererView {
     this.piecePixels = new Float64Array(0);
     this.boundaryPixels = new Float64Array(0);
     this.picture = null;
+    this.sketched = null;
     this.isStale = true;
     this.paintedMap = null;
     this.onPainted = null;
@@ -57,19 +65,28 @@ export class ConvexCellsView extends RendererView {
   /** Takes a picture and asks Bokeh for a paint. */
   show(picture: PictureMessage): void {
     this.picture = picture;
+    this.sketched = null;
     this.isStale = true;
+    this.request_paint();
+  }
+
+  /** Takes lines to show until the next picture, or none any more. */
+  sketch(sketch: SketchMessage | null): void {
+    this.sketched = sketch;
     this.request_paint();
   }
 
   /** The cell at a point of the frame in CSS pixels, `NO_POLYGON` outside the domain. */
   cellAt([x, y]: Point): number {
     const ratio = this.canvas.pixel_ratio;
-    return this.picture === null ? NO_POLYGON : this.raster.idAt(x * ratio, y * ratio);
+    return this.picture === null || this.sketched !== null ? NO_POLYGON : this.raster.idAt(x * ratio, y * ratio);
   }
 
   protected override _paint(ctx: Context2d): void {
     try {
-      if (this.picture !== null) {
+      if (this.sketched !== null) {
+        this.paintSketch(ctx, this.sketched);
+      } else if (this.picture !== null) {
         this.paintPicture(ctx, this.picture);
       }
     } catch (error) {
@@ -100,7 +117,38 @@ export class ConvexCellsView extends RendererView {
     }
   }
 
-  private pixelMap({ centre, scale }: PictureMessage, width: number, height: number): PixelMap {
+  private paintSketch(ctx: Context2d, sketch: SketchMessage): void {
+    const { bbox } = this.plot_view.frame;
+    const ratio = this.canvas.pixel_ratio;
+    const width = Math.round(bbox.width * ratio);
+    const height = Math.round(bbox.height * ratio);
+    const map = this.pixelMap(sketch, width, height);
+    ctx.save();
+    ctx.setTransform(1, 0, 0, 1, Math.round(bbox.left * ratio), Math.round(bbox.top * ratio));
+    ctx.beginPath();
+    ctx.rect(0, 0, width, height);
+    ctx.clip();
+    this.traceDomain(ctx, sketch, map);
+    ctx.fillStyle = SKETCH_PAPER;
+    ctx.fill();
+    ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha({ ...sketch, n_cells: Math.max(sketch.n_cells, sketch.segments.length / 4) }, map, ratio).toFixed(3)})`;
+    ctx.lineWidth = 0.8 * ratio;
+    this.pixels = toPixels(sketch.segments, map, this.pixels);
+    strokeSegments(ctx, this.pixels, sketch.segments.length / 4, width, height);
+    ctx.restore();
+    this.isStale = true;
+  }
+
+  /** The outline of what a picture's cells cover, as the context's path. */
+  private traceDomain(ctx: Context2d, { domain, centre, scale }: Framed, { ax, bx, ay, by }: PixelMap): void {
+    ctx.beginPath();
+    for (const [u0, u1] of domain) {
+      ctx.lineTo(bx + (ax * (u0 - centre[0])) / scale, by + (ay * (u1 - centre[1])) / scale);
+    }
+    ctx.closePath();
+  }
+
+  private pixelMap({ centre, scale }: Framed, width: number, height: number): PixelMap {
     const { x_range, y_range } = this.plot_view.frame;
     const perX = width / (x_range.end - x_range.start);
     const perY = height / (y_range.end - y_range.start);
@@ -147,6 +195,14 @@ export class ConvexCellsView extends RendererView {
       ctx.lineWidth = 0.8 * ratio;
       strokeCellEdges(ctx, picture, this.pixels, width, height);
     }
+    if (!picture.complete) {
+      this.traceDomain(ctx, picture, map);
+      ctx.strokeStyle = `rgb(${EDGE})`;
+      ctx.lineWidth = 1.5 * ratio;
+      ctx.setLineDash([6 * ratio, 4 * ratio]);
+      ctx.stroke();
+      ctx.setLineDash([]);
+    }
     if (picture.boundary.length > 0) {
       this.boundaryPixels = toPixels(picture.boundary, map, this.boundaryPixels);
       const n = picture.boundary.length / 4;
@@ -161,7 +217,7 @@ export class ConvexCellsView extends RendererView {
 }
 
 /** Edges fade where cells are so small that only edges would be seen. */
-function edgeAlpha({ n_cells, domain, scale }: PictureMessage, { ax, ay }: PixelMap, ratio: number): number {
+function edgeAlpha({ n_cells, domain, scale }: Framed & { readonly n_cells: number }, { ax, ay }: PixelMap, ratio: number): number {
   const pixelsPerArea = Math.abs(ax * ay) / (scale * scale);
   const cellWidth = Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
   return EDGE_ALPHA * Math.min(1, cellWidth / FULL_EDGE_CELL);

@@ -3,7 +3,7 @@
 import type { AnchorWish } from "./protocol.ts";
 
 /** "unsound" is said of a picture whose certificate says so, and only here: Python says what it computed. */
-export type State = "waiting" | "compiling" | "computing" | "exact" | "approximation" | "unsound" | "error" | "refused" | "closed";
+export type State = "waiting" | "compiling" | "computing" | "exact" | "approximation" | "partial" | "unsound" | "error" | "refused" | "closed";
 
 /** Trait `status`. Python may leave out what it does not know yet. */
 export interface Status {

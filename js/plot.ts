@@ -18,7 +18,7 @@ import { axisName, axisScale, tickTexts, type AxisScale } from "./axis_labels.ts
 import { ConvexCells, type ConvexCellsView } from "./cells_renderer.ts";
 import { element } from "./dom.ts";
 import type { Point, Rect } from "./geometry.ts";
-import type { PictureMessage } from "./protocol.ts";
+import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
 
 /** Place of the frame inside the figure, in CSS pixels. */
@@ -102,6 +102,10 @@ export class SlicePlot {
 
   show(picture: PictureMessage): void {
     this.cellsView?.show(picture);
+  }
+
+  sketch(sketch: SketchMessage | null): void {
+    this.cellsView?.sketch(sketch);
   }
 
   /** The cell at a point of the frame, −1 outside all. */

@@ -79,7 +79,9 @@ export interface PictureMessage extends Colouring {
   readonly plane: number;
   readonly centre: Point;
   readonly scale: number;
+  /** What the cells cover: all of the view where `complete`. */
   readonly domain: readonly Point[];
+  readonly complete: boolean;
   readonly view: Rect;
   readonly limits: Limits;
   readonly n_cells: number;
@@ -94,6 +96,24 @@ export interface PictureMessage extends Colouring {
   readonly cellOffsets: Uint32Array;
   readonly cellVertices: Uint32Array;
   readonly boundary: Float32Array;
+}
+
+/** The lines of the first layers, of a plane whose picture takes long. */
+export interface SketchMessage {
+  readonly kind: "sketch";
+  readonly sequence: number;
+  readonly view_id: string | null;
+  readonly plane: number;
+  readonly centre: Point;
+  readonly scale: number;
+  readonly domain: readonly Point[];
+  readonly view: Rect;
+  readonly slice: readonly [Point, Point, Point];
+  readonly n_layers: number;
+  readonly n_layers_in_all: number;
+  /** 0 where they are not known. */
+  readonly n_cells: number;
+  readonly segments: Float32Array;
 }
 
 /** What the checks of picture `number` found. */
@@ -140,6 +160,7 @@ export type Message =
   | BoardMessage
   | AnchorsMessage
   | PictureMessage
+  | SketchMessage
   | CertificateMessage
   | ColoursMessage
   | FailedMessage
@@ -212,6 +233,8 @@ export function decode(content: { readonly kind: string } & object, buffers: rea
         pieceOffsets: words(Uint32Array, buffers[6]),
         pieceColours: words(Uint32Array, buffers[7]),
       };
+    case "sketch":
+      return { ...(content as SketchMessage), segments: words(Float32Array, buffers[0]) };
     case "colours":
       return { ...(content as ColoursMessage), ...colouring(buffers, 0) };
     case "certificate":

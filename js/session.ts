@@ -12,7 +12,7 @@ import { Inspections } from "./inspections.ts";
 import { Inspector } from "./inspector.ts";
 import { Legend } from "./legend.ts";
 import type { State, Status, WidgetModel } from "./model.ts";
-import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage } from "./protocol.ts";
+import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage, type SketchMessage } from "./protocol.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SlicePanel } from "./slice_panel.ts";
 import { ErrorPanel, StatusLine, type StatusView } from "./status.ts";
@@ -27,6 +27,7 @@ const STATE_TEXT: Readonly<Record<State, string>> = {
   computing: "Computing",
   exact: "Exact",
   approximation: "Approximation",
+  partial: "Exact in the middle of the view",
   unsound: "The picture is not sound; see its certificate",
   error: "Not drawn; see the message",
   refused: "This model cannot be computed; see the message",
@@ -206,6 +207,9 @@ export class Session {
       case "picture":
         this.receivePicture(message);
         break;
+      case "sketch":
+        this.receiveSketch(message);
+        break;
       case "certificate":
         if (message.number === this.picture?.number) {
           this.certificate.update(message);
@@ -218,6 +222,7 @@ export class Session {
         break;
       case "failed":
         this.errors.update("request", message.title, message.message);
+        this.slice?.endSketch();
         this.settle(message.sequence, message.view_id);
         if (message.view_id === this.viewId) {
           this.wishes.confirm(message.sequence, this.heldIndex());
@@ -268,6 +273,15 @@ export class Session {
     }
     this.updateHandles();
     this.updateStatus();
+  }
+
+  /** The picture of another plane takes long: what is known of it takes the place of the old one, until it comes. */
+  private receiveSketch(sketch: SketchMessage): void {
+    if (sketch.plane > this.plane) {
+      this.inspector.expire();
+      this.slice?.sketch(sketch);
+      this.updateStatus();
+    }
   }
 
   /** An answer to one of this view's requests, or a picture that Python made of its own accord. */
@@ -325,6 +339,9 @@ export class Session {
     }
     this.board.setAnchors(anchors.board.map((at, index) => this.wishes.place(index, "board", at)));
     // Anchors of another plane have no place in the picture on show; they come with theirs.
+    if (this.slice?.isSketched === true) {
+      return;
+    }
     if (anchors.plane === this.plane) {
       this.slice?.setAnchors(anchors.slice.map((u, index) => this.wishes.place(index, "slice", u)));
     } else {
@@ -340,7 +357,8 @@ export class Session {
     const isError = view.state === "error" || view.state === "refused";
     // Of a model that cannot be computed there is nothing to show but why.
     this.panels.hidden = view.state === "refused";
-    this.slice?.setNotice(this.picture === null && (isError || isStale) ? view.text : "", isError);
+    const isEmpty = this.picture === null && this.slice?.isSketched !== true;
+    this.slice?.setNotice(isEmpty && (isError || isStale) ? view.text : "", isError);
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);
@@ -355,7 +373,7 @@ export class Session {
     const isWorking = given === "computing" || given === "compiling";
     const state = given === "closed" || isWorking || this.scheduler.isIdle ? given : "computing";
     const { picture } = this;
-    const isDone = state === "exact" || state === "approximation";
+    const isDone = state === "exact" || state === "approximation" || state === "partial";
     const isUnsound = isDone && this.certificate.state === "unsound";
     return {
       state: isUnsound ? "unsound" : state,

@@ -10,7 +10,7 @@ import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size }
 import { Handles } from "./handles.ts";
 import { Outline } from "./outline.ts";
 import { SlicePlot, type Frame } from "./plot.ts";
-import type { ColoursMessage, PictureMessage } from "./protocol.ts";
+import type { ColoursMessage, PictureMessage, SketchMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
 import { formatPlace } from "./format.ts";
 import type { Limits } from "./limits.ts";
@@ -57,6 +57,7 @@ export class SlicePanel {
   private picture: PictureMessage | null = null;
   private anchors: readonly Point[] = [];
   private hoveredCell = -1;
+  private isEnabled = true;
   /** Where the pointer rests on the frame, in pixels. */
   private pointer: Point | null = null;
   private size: Size = { width: 1, height: 1 };
@@ -135,8 +136,38 @@ export class SlicePanel {
 
   show(picture: PictureMessage): void {
     this.picture = picture;
+    this.setSketched(false);
     this.setHovered(-1);
     this.plot.show(picture);
+  }
+
+  /** Shows lines in place of the picture, until the next one. Places in their plane mean nothing to Python yet. */
+  sketch(sketch: SketchMessage): void {
+    this.setSketched(true);
+    this.setHovered(-1);
+    this.view = sketch.view;
+    this.setAnchors(sketch.slice);
+    this.plot.sketch(sketch);
+  }
+
+  /** Back to the picture before: the one that was sketched does not come. */
+  endSketch(): void {
+    if (this.isSketched) {
+      this.setSketched(false);
+      this.plot.sketch(null);
+      if (this.picture !== null) {
+        this.view = this.picture.view;
+      }
+    }
+  }
+
+  get isSketched(): boolean {
+    return this.el.classList.contains("sc-sketched");
+  }
+
+  private setSketched(isSketched: boolean): void {
+    this.el.classList.toggle("sc-sketched", isSketched);
+    this.handles.setEnabled(this.isEnabled && !isSketched);
   }
 
   recolour({ colours, piecePoints, pieceOffsets, pieceColours, legend }: ColoursMessage): void {
@@ -174,7 +205,8 @@ export class SlicePanel {
   }
 
   setEnabled(isEnabled: boolean): void {
-    this.handles.setEnabled(isEnabled);
+    this.isEnabled = isEnabled;
+    this.handles.setEnabled(isEnabled && !this.isSketched);
   }
 
   zoom(factor: number): void {

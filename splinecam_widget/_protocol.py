@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from ._board import ImageBoard, PlaneBoard
 from ._colours import Colouring, class_words, hex_of
 from ._images import Renderer
-from ._scene import Shown
+from ._scene import Shown, Sketched
 from .engine.arrays import Float64
 from .engine.certificate import Certificate
 from .engine.evaluation import evaluate
+from .engine.slices import Slice
 
 Message = tuple[dict[str, Any], list[bytes]]
 
@@ -70,12 +72,7 @@ def picture_message(
     """The partition: geometry relative to the view, so that float32 keeps its digits at any zoom."""
     partition = shown.partition
     plane = partition.plane
-    low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
-    centre, scale = (low + high) / 2, float((high - low).max()) / 2
-
-    def relative(points: Float64) -> bytes:
-        data: bytes = ((points - centre) / scale).astype("<f4").tobytes()
-        return data
+    centre, scale, relative = _frame_of(partition.asked_plane)
 
     to_input = None
     if plane.origin.size == 2:
@@ -83,8 +80,8 @@ def picture_message(
     boundary = shown.winners.boundary.points if has_boundary else np.empty((0, 2, 2))
     content = {
         "kind": "picture", **asked, "number": shown.number, "plane": shown.plane_number,
-        "centre": centre.tolist(), "scale": scale, "domain": plane.domain.tolist(),
-        "view": [centre[0] - scale, centre[0] + scale, centre[1] - scale, centre[1] + scale],
+        "centre": centre.tolist(), "scale": scale, "domain": plane.domain.tolist(), "complete": partition.is_complete,
+        "view": _view(centre, scale),
         "limits": {"finest": shown.limits.finest, "coarsest": shown.limits.coarsest},
         "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
         "exact": partition.is_exact, "to_input": to_input, "legend": colouring.legend, "timing": timing,
@@ -94,6 +91,34 @@ def picture_message(
         relative(partition.vertices), partition.cell_offsets.astype("<u4").tobytes(),
         partition.cell_vertices.astype("<u4").tobytes(), colours, relative(boundary), points, offsets, piece_colours,
     ]
+
+
+def sketch_message(sketched: Sketched, asked: dict[str, Any]) -> Message:
+    """What is known of a plane whose picture is not finished."""
+    sketch, plane = sketched.sketch, sketched.plane
+    centre, scale, relative = _frame_of(plane)
+    assert plane.anchors is not None
+    return {
+        "kind": "sketch", **asked, "plane": sketched.plane_number, "centre": centre.tolist(), "scale": scale,
+        "domain": plane.domain.tolist(), "view": _view(centre, scale), "slice": plane.anchors.tolist(),
+        "n_layers": sketch.n_layers, "n_layers_in_all": sketch.n_layers_in_all, "n_cells": sketch.n_cells,
+    }, [relative(sketch.segments)]
+
+
+def _frame_of(plane: Slice) -> tuple[Float64, float, Callable[[Float64], bytes]]:
+    """Centre and scale of a view, and points relative to them as bytes."""
+    low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
+    centre, scale = (low + high) / 2, float((high - low).max()) / 2
+
+    def relative(points: Float64) -> bytes:
+        data: bytes = ((points - centre) / scale).astype("<f4").tobytes()
+        return data
+
+    return centre, scale, relative
+
+
+def _view(centre: Float64, scale: float) -> list[float]:
+    return [centre[0] - scale, centre[0] + scale, centre[1] - scale, centre[1] + scale]
 
 
 def certificate_message(shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> Message:
@@ -114,10 +139,8 @@ def error_text(error: Exception) -> str:
 
 def colours_message(shown: Shown, colouring: Colouring) -> Message:
     """New colours for the picture on show."""
-    domain = shown.partition.plane.domain
-    low, high = domain.min(axis=0), domain.max(axis=0)
-    centre, scale = (low + high) / 2, float((high - low).max()) / 2
-    buffers = colour_buffers(shown, colouring, lambda points: ((points - centre) / scale).astype("<f4").tobytes())
+    _, _, relative = _frame_of(shown.partition.asked_plane)
+    buffers = colour_buffers(shown, colouring, relative)
     return {"kind": "colours", "legend": colouring.legend}, list(buffers)
 
 

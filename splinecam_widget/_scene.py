@@ -26,8 +26,12 @@ from .engine.network import Network
 from .engine.partition import Partition
 from .engine.rounding import UNIT_ROUNDOFF
 from .engine.slices import COLLINEAR_FACTOR, Slice, rectangle, square_around
+from .engine.watching import FIRST_SKETCH_SECONDS, Budget, Sketch, Watch
 
 KEEP: Literal["keep"] = "keep"
+
+SLOW_SECONDS = 0.3
+"""A plane whose picture takes so long is sketched meanwhile; pictures that take less follow each other better without."""
 
 ON_PLANE_ROUNDINGS = 16.0
 """An anchor lies in the plane when it is no farther from it than the rounding of a point made from slice coordinates: two
@@ -95,6 +99,15 @@ class Shown:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Sketched:
+    """What is known of a plane whose picture is not finished."""
+
+    sketch: Sketch
+    plane: Slice
+    plane_number: int
+
+
 class Scene:
     """See the module.
 
@@ -108,13 +121,16 @@ class Scene:
     domain : (k, 2) float64 or None
     output, approximate :
         See `compute_partition`.
+    budget : Budget
+        For each picture.
     """
 
     def __init__(
         self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any,
-        output: str | int | None = None, approximate: float | None = None,
+        output: str | int | None = None, approximate: float | None = None, budget: Budget | None = None,
     ) -> None:
         self.board = board
+        self._budget = budget or Budget()
         self.shown: Shown | None = None
         self._explorer: Explorer | None = None
         self._first = Wish(tuple(anchors), domain)
@@ -135,9 +151,20 @@ class Scene:
         self.shown = self._explorer = self.network = self.board = None
 
     def show(
-        self, wish: Wish, tick: Callable[[], None], accept: Callable[[Shown], None] = lambda _: None
+        self, wish: Wish, tick: Callable[[], None] = lambda: None, accept: Callable[[Shown], None] = lambda _: None,
+        on_sketch: Callable[[Sketched], None] | None = None,
     ) -> Shown:
-        """Fulfil a wish. `accept` may raise to refuse the result, which changes nothing.
+        """Fulfil a wish, as far as the budget reaches.
+
+        Parameters
+        ----------
+        wish : Wish
+        tick : callable
+            Called often; may raise to stop, which changes nothing.
+        accept : callable
+            May raise to refuse the result, which changes nothing.
+        on_sketch : callable or None
+            Told of what is known of a new plane, where its picture takes long.
 
         Raises
         ------
@@ -162,7 +189,12 @@ class Scene:
             if self.network is None:  # closed
                 raise Cancelled
             self._explorer = explorer = Explorer(self.network, plane)
-        partition = explorer.show(plane, tick)
+        is_new_plane = before is None or number != before.plane_number
+        sketched = None if on_sketch is None or not is_new_plane else (
+            lambda sketch: on_sketch(Sketched(sketch, plane, number)))
+        is_quick = before is not None and before.seconds < SLOW_SECONDS
+        watch = Watch(tick, self._budget, sketched, SLOW_SECONDS if is_quick else FIRST_SKETCH_SECONDS)
+        partition = explorer.show(plane, watch)
         if before is not None and partition.planar is before.partition.planar:
             winners = before.winners
         else:
@@ -223,7 +255,7 @@ class Scene:
     def _plane(self, anchors: tuple[Anchor, ...], wish: Wish, before: Shown | None) -> tuple[Slice, int, bool]:
         """The slice for the anchors, its number, and whether its domain is the default one."""
         points = np.stack([anchor.x for anchor in anchors])
-        plane = None if before is None else before.partition.plane
+        plane = None if before is None else before.partition.asked_plane
         number = 0 if before is None else before.plane_number
         try:
             if plane is not None and _lie_in(plane, points):
@@ -240,7 +272,7 @@ class Scene:
         if isinstance(domain, str):
             is_default = before is None or before.is_default_domain
             if before is not None and not is_default:
-                return plane.with_domain(before.partition.plane.domain), number, False
+                return plane.with_domain(before.partition.asked_plane.domain), number, False
             if same and _covers(plane.domain, coordinates):
                 return plane, number, True
         elif domain is not None:

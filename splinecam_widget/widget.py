@@ -27,12 +27,14 @@ from ._protocol import (
     error_text,
     inspection_message,
     picture_message,
+    sketch_message,
     value_names,
 )
-from ._scene import KEEP, Scene, Shown, Wish
+from ._scene import KEEP, Scene, Shown, Sketched, Wish
 from ._scheduler import Worker
 from ._traits import ColouringTrait, DomainTrait, anchor_trait, corners
 from ._wishes import ANCHORS, wish_of, with_traits
+from ._words import state_of, text_of
 from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate
@@ -41,6 +43,11 @@ from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain
 from .engine.warmup import is_warm, warm_up
+from .engine.watching import Budget
+
+MAX_CELLS = 1_000_000
+MAX_MEMORY = 2 << 30
+"""Of one picture, unless told otherwise: what a laptop computes in seconds and a browser draws."""
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 
@@ -76,6 +83,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     approximate : float, optional
         Replace smooth activations by piecewise-linear ones that differ from them by at most this much. The widget then says
         "approximation" and never "exact". Without it they are refused.
+    max_cells, max_memory : int or None
+        Cells and bytes that one picture may take. Where a view needs more, its middle is shown, and the status is "partial".
 
     Attributes
     ----------
@@ -132,7 +141,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     def __init__(
         self, model: Any, x1: Any, x2: Any, x3: Any, images: Any = None, labels: Any = None, class_names: Any = None,
         background: Any = None, *, extent: Any = (-1.0, 1.0, -1.0, 1.0), domain: Any = None, color_by: str | None = None,
-        output: str | int | None = None, approximate: float | None = None,
+        output: str | int | None = None, approximate: float | None = None, max_cells: int | None = MAX_CELLS,
+        max_memory: int | None = MAX_MEMORY,
     ) -> None:
         anchors = Slice.through(x1, x2, x3)  # all checks of the anchors, before anything else
         shape = anchors.input_shape
@@ -146,7 +156,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         layout = layout_of(shape)
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
-        self._scene = Scene(model, points, board, None if domain is None else as_domain(domain), output, approximate)
+        self._scene = Scene(model, points, board, None if domain is None else as_domain(domain), output, approximate,
+                            Budget.of(max_cells, max_memory))
         network = self._scene.network
         # The outputs are then the picture's grey or RGB values, and not scores of classes.
         self._is_regression = (
@@ -317,20 +328,28 @@ class SplineCamWidget(anywidget.AnyWidget):
                 self._set_status("compiling", "Compiling the engine's loops, once per machine (about half a minute)")
                 warm_up()
             self._set_status("computing", "Computing", asked)
-            shown = self._scene.show(wish, tick, self._accept)
+            shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
             engine = time.perf_counter() - started
             with self._lock:
                 self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
             self._publish(shown, asked, {"received": received, "engine": engine})
             self._failure = self._check_failure = None
             self._renew_error()
-            self._set_status("exact" if shown.partition.is_exact else "approximation", _exact_text(shown), asked, shown)
+            self._set_status(state_of(shown), text_of(shown), asked, shown)
             self._checks.begin(shown, lambda found: self._checked(shown, asked, found))
         except Cancelled:
             raise
         except Exception as error:
             if not self._is_closed:
                 self._refuse(error, asked)
+
+    def _sketch(self, sketched: Sketched, asked: dict[str, Any]) -> None:
+        """Send what is known of a picture that takes long; it is not kept, as the picture follows."""
+        sketch = sketched.sketch
+        cells = f", {sketch.n_cells:,} cells so far" if sketch.n_cells else ""
+        layers = f"{sketch.n_layers} of {sketch.n_layers_in_all} layers"
+        self._set_status("computing", f"Computing; lines of the first {layers}{cells}", asked)
+        self._tell(*sketch_message(sketched, asked))
 
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
         self._failure = error
@@ -374,7 +393,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             self._last.pop("certificate", None)
             self._keep("picture", picture)
-        domain = None if shown.is_default_domain else corners(shown.partition.plane.domain)
+        domain = None if shown.is_default_domain else corners(shown.partition.asked_plane.domain)
         for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
             with self._lock:
                 if name in self._dirty or _is_same(getattr(self, name), value):
@@ -489,17 +508,6 @@ class SplineCamWidget(anywidget.AnyWidget):
 
 def _is_same(first: Any, second: Any) -> bool:
     return (first is None) == (second is None) and (first is None or np.array_equal(first, second))
-
-
-def _exact_text(shown: Shown) -> str:
-    cells, regions = shown.partition.n_cells, shown.partition.n_regions
-    milliseconds = shown.seconds * 1000
-    time_text = f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{shown.seconds:.1f} s"
-    steps = shown.partition.network.approximations
-    kind = f"approximation, activations to within {max(step.deviation for step in steps):g}" if steps else "exact"
-    known = "" if shown.work.vertices_evaluated else ", nothing new to compute"
-    return (f"{cells:,} cell{'s' if cells != 1 else ''} · {regions:,} linear region{'s' if regions != 1 else ''}"
-            f" · {kind} · {time_text}{known}")
 
 
 def _checked_names(class_names: Any) -> list[str] | None:

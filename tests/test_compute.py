@@ -18,6 +18,7 @@ from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
 from splinecam_widget.engine.threads import forget_pools
+from splinecam_widget.engine.watching import Watch
 
 GOLDEN = [
     ((2, 16, 16, 16, 1), 0, 1, 0.0, 178),
@@ -210,7 +211,7 @@ def test_a_network_without_kinks_has_one_cell() -> None:
 def test_counts_its_work() -> None:
     """One line: 4 vertices before it, 6 after it."""
     work = Work()
-    partition_of(lower(lines((1, 0.1, 0)), (2,)), square(), work, lambda: None)
+    partition_of(lower(lines((1, 0.1, 0)), (2,)), square(), work)
     assert work.vertices_evaluated >= 4
     assert work.n_irregular == 0
 
@@ -223,7 +224,7 @@ def test_can_be_stopped() -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        partition_of(lower(mlp(2, 8, 1), (2,)), square(), Work(), stop)
+        partition_of(lower(mlp(2, 8, 1), (2,)), square(), Work(), Watch(stop))
 
 
 def test_refuses_what_is_no_slice() -> None:

@@ -15,6 +15,7 @@ from splinecam_widget.engine.compute import Work, compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import Network, lower
 from splinecam_widget.engine.slices import Slice, rectangle
+from splinecam_widget.engine.watching import Watch
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_a_stopped_computation_changes_nothing(network: Network) -> None:
     explorer.show(plane)
     state = (explorer.plane, explorer.work, explorer.total)
     with pytest.raises(Stop):
-        explorer.show(plane.with_domain(rectangle(-5, 5, -5, 5)), stop)
+        explorer.show(plane.with_domain(rectangle(-5, 5, -5, 5)), Watch(stop))
     assert (explorer.plane, explorer.work, explorer.total) == state
     explorer.show(plane.with_domain(VIEWS["half"]))
     assert explorer.work.vertices_evaluated == 0

@@ -74,9 +74,9 @@ def both(model: Any, plane: Slice, monkeypatch: pytest.MonkeyPatch) -> tuple[Par
     """With hats and without; fails if there were none."""
     network = lower(model, plane.input_shape)
     works = Work(), Work()
-    found = partition_of(network, plane, works[0], lambda: None)
+    found = partition_of(network, plane, works[0])
     monkeypatch.setattr(compute, "hats_for", lambda *_: None)
-    expected = partition_of(network, plane, works[1], lambda: None)
+    expected = partition_of(network, plane, works[1])
     assert works[0].vertices_by_hats > works[1].vertices_by_hats == 0
     return found, expected
 
@@ -123,7 +123,7 @@ def test_the_bound_stays_near_that_of_running_the_network(kind: str, monkeypatch
 @pytest.mark.parametrize("widths", [(2, 8, 8, 8, 2), (2, 30, 2)], ids=str)
 def test_errors_stay_below_the_bound(seed: int, slope: float, widths: tuple[int, ...]) -> None:
     net = mlp(*widths, seed=seed, slope=slope)
-    found = partition_of(lower(net, (2,)), square(), Work(), lambda: None)
+    found = partition_of(lower(net, (2,)), square(), Work())
     largest = 0.0
     for u, values in zip(found.vertices[::3], found.values[::3]):
         for k, exact in enumerate(exact_values(net, u)):
@@ -139,7 +139,7 @@ def test_many_hats_below_the_last_digit_count_together() -> None:
     net = nn.Sequential(nn.Linear(2, 400), nn.ReLU(), nn.Linear(400, 1)).double().eval()
     net[2].weight.data.fill_(1e-16)
     net[2].bias.data.fill_(0.0)
-    found = partition_of(lower(lambda x: net(x) + 1.0, (2,)), square(), Work(), lambda: None)
+    found = partition_of(lower(lambda x: net(x) + 1.0, (2,)), square(), Work())
     with torch.no_grad():
         expected = 1.0 + net(torch.from_numpy(found.vertices)).numpy()
     assert np.abs(found.values - expected).max() <= 1e-15
@@ -165,7 +165,7 @@ def test_cells_of_integer_nets_are_the_exact_ones(seed: int) -> None:
     numbers = np.random.default_rng(seed)
     for parameter in net.parameters():
         parameter.data = torch.from_numpy(numbers.integers(-2, 3, tuple(parameter.shape)) / 2.0)
-    found = partition_of(lower(net, (2,)), square(), Work(), lambda: None)
+    found = partition_of(lower(net, (2,)), square(), Work())
     assert_same_cells(found, exact_cells(net, square()))
 
 
@@ -192,8 +192,8 @@ class TestWhereTheyAreNot:
         monkeypatch.setattr(hats, "LEAST_ENTRIES", 1 << 17)
         network = lower(mlp(2, 8, 8, 1), (2,))
         work = Work()
-        partition_of(network, square(), work, lambda: None)
+        partition_of(network, square(), work)
         monkeypatch.setattr(hats, "LEAST_ENTRIES", 0)
         with_hats = Work()
-        partition_of(network, square(), with_hats, lambda: None)
+        partition_of(network, square(), with_hats)
         assert with_hats.vertices_by_hats > work.vertices_by_hats == 0

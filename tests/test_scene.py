@@ -22,10 +22,6 @@ IMAGES = RNG.standard_normal((12, 1, 3, 3)).astype(np.float32)
 NET = nn.Sequential(nn.Flatten(), *small_net(9, 3)).eval()
 
 
-def no_tick() -> None:
-    pass
-
-
 def scene_of(model: Any = NET, domain: Any = None, labels: Any = None) -> Scene:
     board = image_board(IMAGES, labels, (1, 3, 3))
     return Scene(model, [board.image(i) for i in range(3)], board, domain)
@@ -38,7 +34,7 @@ def scene() -> Scene:
 
 @pytest.fixture
 def first(scene: Scene) -> Shown:
-    return scene.show(Wish(), no_tick)
+    return scene.show(Wish())
 
 
 def assert_exact(shown: Shown, model: Any = NET) -> None:
@@ -70,12 +66,12 @@ class TestFirst:
 
     def test_own_domain(self) -> None:
         polygon = np.array([[0.0, 0], [1, 0], [0, 1]])
-        shown = scene_of(domain=polygon).show(Wish(), no_tick)
+        shown = scene_of(domain=polygon).show(Wish())
         np.testing.assert_array_equal(shown.partition.plane.domain, polygon)
         assert not shown.is_default_domain
 
     def test_later_wish_goes_over_the_first(self) -> None:
-        shown = scene_of().show(Wish((KEEP, {"kind": "image", "index": 7}, KEEP)), no_tick)
+        shown = scene_of().show(Wish((KEEP, {"kind": "image", "index": 7}, KEEP)))
         np.testing.assert_array_equal(np.stack([a.x for a in shown.anchors]), IMAGES[[0, 7, 2]])
 
     def test_model_is_copied_when_the_scene_is_made(self) -> None:
@@ -85,12 +81,12 @@ class TestFirst:
             for parameter in model.parameters():
                 parameter.mul_(-2)
         for scene in scenes:
-            assert_exact(scene.show(Wish(), no_tick), NET)
+            assert_exact(scene.show(Wish()), NET)
 
 
 class TestAnchors:
     def test_image(self, scene: Scene, first: Shown) -> None:
-        shown = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)), no_tick)
+        shown = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)))
         np.testing.assert_array_equal(shown.anchors[0].x, IMAGES[9])
         assert shown.anchors[1] is first.anchors[1]
         assert shown.anchors[0].place == tuple(scene.board.positions[9].tolist())  # type: ignore[union-attr]
@@ -98,12 +94,12 @@ class TestAnchors:
         assert_exact(shown)
 
     def test_label_in_the_name(self) -> None:
-        shown = scene_of(labels=np.arange(12)).show(Wish(), no_tick)
+        shown = scene_of(labels=np.arange(12)).show(Wish())
         assert shown.anchors[2].name == "image 2, label 2"
 
     def test_blend(self, scene: Scene, first: Shown) -> None:
         wish = {"kind": "blend", "indices": [3, 5, 8], "weights": [0.5, 0.25, 0.25]}
-        shown = scene.show(Wish((KEEP, wish, KEEP)), no_tick)
+        shown = scene.show(Wish((KEEP, wish, KEEP)))
         expected = 0.5 * IMAGES[3].astype(float) + 0.25 * IMAGES[5] + 0.25 * IMAGES[8]
         np.testing.assert_allclose(shown.anchors[1].x, expected, rtol=0, atol=1e-15)
         assert shown.anchors[1].name == "blend of images 3, 5, 8"
@@ -113,27 +109,27 @@ class TestAnchors:
 
     def test_blend_of_one_is_the_image(self, scene: Scene, first: Shown) -> None:
         wish = {"kind": "blend", "indices": [3, 5, 8], "weights": [0, 1, 0]}
-        shown = scene.show(Wish((wish, KEEP, KEEP)), no_tick)
+        shown = scene.show(Wish((wish, KEEP, KEEP)))
         np.testing.assert_array_equal(shown.anchors[0].x, IMAGES[5])
         assert shown.anchors[0].name == "image 5"
 
     def test_slice(self, scene: Scene, first: Shown) -> None:
         u = first.partition.plane.domain.mean(axis=0) + [0.3, 0.2]
-        shown = scene.show(Wish(({"kind": "slice", "u": u.tolist()}, KEEP, KEEP), KEEP, first.plane_number), no_tick)
+        shown = scene.show(Wish(({"kind": "slice", "u": u.tolist()}, KEEP, KEEP), KEEP, first.plane_number))
         np.testing.assert_array_equal(shown.anchors[0].x, first.partition.plane.to_input(u))
         assert shown.plane_number == first.plane_number
         assert_exact(shown)
 
     def test_slice_of_a_plane_that_is_gone_keeps_the_anchor(self, scene: Scene, first: Shown) -> None:
-        second = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)), no_tick)
+        second = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)))
         late = {"kind": "slice", "u": [0.1, 0.1]}
-        shown = scene.show(Wish((late, KEEP, KEEP), KEEP, first.plane_number), no_tick)
+        shown = scene.show(Wish((late, KEEP, KEEP), KEEP, first.plane_number))
         assert shown.anchors == second.anchors
         assert shown.plane_number == second.plane_number
 
     def test_array(self, scene: Scene, first: Shown) -> None:
         x = RNG.standard_normal((1, 3, 3))
-        shown = scene.show(Wish((KEEP, KEEP, x)), no_tick)
+        shown = scene.show(Wish((KEEP, KEEP, x)))
         np.testing.assert_array_equal(shown.anchors[2].x, x)
         assert_exact(shown)
 
@@ -146,7 +142,7 @@ class TestReuse:
         for i in range(30):
             u = (first.partition.plane.domain.mean(axis=0) + 0.02 * i).tolist()
             wish = {"kind": "slice", "u": u}
-            shown = scene.show(Wish((wish, KEEP, KEEP), KEEP, first.plane_number), no_tick)
+            shown = scene.show(Wish((wish, KEEP, KEEP), KEEP, first.plane_number))
             assert shown.work.vertices_evaluated == 0
             assert shown.work.cells_reused == first.partition.n_cells
             assert shown.plane_number == first.plane_number
@@ -154,7 +150,7 @@ class TestReuse:
 
     def test_anchor_leaves_the_domain(self, scene: Scene, first: Shown) -> None:
         wish = {"kind": "slice", "u": (3 * first.partition.plane.domain[2]).tolist()}
-        shown = scene.show(Wish((wish, KEEP, KEEP), KEEP, first.plane_number), no_tick)
+        shown = scene.show(Wish((wish, KEEP, KEEP), KEEP, first.plane_number))
         domain = shown.partition.plane.domain
         assert shown.partition.plane.anchors is not None
         assert (shown.partition.plane.anchors >= domain.min(axis=0)).all()
@@ -163,7 +159,7 @@ class TestReuse:
 
     @pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 1e-4])
     def test_zoom_in(self, scene: Scene, first: Shown, share: float) -> None:
-        shown = scene.show(Wish((KEEP,) * 3, inner(first, share), first.plane_number), no_tick)
+        shown = scene.show(Wish((KEEP,) * 3, inner(first, share), first.plane_number))
         assert shown.work.vertices_evaluated == 0
         assert shown.work.cells_reused == shown.partition.n_cells > 0
         np.testing.assert_array_equal(shown.partition.plane.domain, inner(first, share))
@@ -171,23 +167,23 @@ class TestReuse:
         assert_exact(shown)
 
     def test_zoom_out_again(self, scene: Scene, first: Shown) -> None:
-        scene.show(Wish((KEEP,) * 3, inner(first, 0.2), first.plane_number), no_tick)
-        wider = scene.show(Wish((KEEP,) * 3, inner(first, 0.6), first.plane_number), no_tick)
+        scene.show(Wish((KEEP,) * 3, inner(first, 0.2), first.plane_number))
+        wider = scene.show(Wish((KEEP,) * 3, inner(first, 0.6), first.plane_number))
         assert wider.work.vertices_evaluated == 0
         assert_exact(wider)
-        back = scene.show(Wish((KEEP,) * 3, None, first.plane_number), no_tick)
+        back = scene.show(Wish((KEEP,) * 3, None, first.plane_number))
         assert back.is_default_domain
         assert back.work.vertices_evaluated == 0
         assert back.partition.n_cells == first.partition.n_cells
 
     def test_zoom_out_beyond(self, scene: Scene, first: Shown) -> None:
-        shown = scene.show(Wish((KEEP,) * 3, inner(first, 2.0), first.plane_number), no_tick)
+        shown = scene.show(Wish((KEEP,) * 3, inner(first, 2.0), first.plane_number))
         assert shown.work.vertices_evaluated > 0
         assert_exact(shown)
 
     def test_anchor_moves_out_of_the_plane(self, scene: Scene, first: Shown) -> None:
-        zoomed = scene.show(Wish((KEEP,) * 3, inner(first, 0.5), first.plane_number), no_tick)
-        shown = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)), no_tick)
+        zoomed = scene.show(Wish((KEEP,) * 3, inner(first, 0.5), first.plane_number))
+        shown = scene.show(Wish(({"kind": "image", "index": 9}, KEEP, KEEP)))
         assert shown.work.vertices_evaluated > 0
         assert shown.plane_number == first.plane_number + 1
         np.testing.assert_array_equal(shown.partition.plane.domain, zoomed.partition.plane.domain)  # the range stays
@@ -195,7 +191,7 @@ class TestReuse:
 
     def test_range_of_a_plane_that_is_gone(self, scene: Scene, first: Shown) -> None:
         wish = Wish(({"kind": "image", "index": 9}, KEEP, KEEP), inner(first, 0.5), first.plane_number)
-        shown = scene.show(wish, no_tick)
+        shown = scene.show(wish)
         assert shown.is_default_domain
         assert_exact(shown)
 
@@ -205,7 +201,7 @@ class TestLimits:
         u = first.partition.vertices[first.partition.n_cells // 2]
         for width in (first.limits.finest, first.limits.coarsest):
             domain = rectangle(u[0] - width / 2, u[0] + width / 2, u[1] - width / 2, u[1] + width / 2)
-            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number), no_tick)
+            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number))
             certificate = shown.partition.certificate()
             assert certificate.is_sound, str(certificate)
 
@@ -214,14 +210,14 @@ class TestLimits:
         domain = first.partition.plane.domain.mean(axis=0) + rectangle(0, width, 0, width)
         for _ in range(20):
             domain = domain + [width / 2, 0]
-            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number), no_tick)
+            shown = scene.show(Wish((KEEP,) * 3, domain, first.plane_number))
         assert shown.partition.plane.domain.tolist() == domain.tolist()
 
     def test_a_range_that_stays_is_not_refused(self, scene: Scene, first: Shown) -> None:
         """Anchors far away make the numbers larger; the view has fewer digits then, and is what was asked for."""
         width = first.limits.finest
-        scene.show(Wish((KEEP,) * 3, rectangle(0, width, 0, width), first.plane_number), no_tick)
-        shown = scene.show(Wish((KEEP, KEEP, 1000 * IMAGES[9].astype(float))), no_tick)
+        scene.show(Wish((KEEP,) * 3, rectangle(0, width, 0, width), first.plane_number))
+        shown = scene.show(Wish((KEEP, KEEP, 1000 * IMAGES[9].astype(float))))
         assert shown.limits.finest > 10 * width
         assert np.ptp(shown.partition.plane.domain[:, 0]) == pytest.approx(width)
 
@@ -236,22 +232,22 @@ class TestPlane:
         return Scene(small_net(2, 1), anchors, board, None)
 
     def test_domain_is_the_picture(self, inr: Scene) -> None:
-        shown = inr.show(Wish(), no_tick)
+        shown = inr.show(Wish())
         np.testing.assert_array_equal(shown.partition.plane.domain, rectangle(-1, 1, -1, 1))
         np.testing.assert_array_equal(shown.partition.plane.to_input(np.eye(2)), np.eye(2))
         assert_exact(shown, small_net(2, 1))
 
     def test_points_move_nothing(self, inr: Scene) -> None:
-        before = inr.show(Wish(), no_tick)
-        shown = inr.show(Wish(({"kind": "point", "x": [-0.7, 0.2]}, KEEP, KEEP)), no_tick)
+        before = inr.show(Wish())
+        shown = inr.show(Wish(({"kind": "point", "x": [-0.7, 0.2]}, KEEP, KEEP)))
         assert shown.anchors[0].x.tolist() == [-0.7, 0.2]
         assert shown.anchors[0].place == (-0.7, 0.2)
         assert shown.plane_number == before.plane_number
         assert shown.work.vertices_evaluated == 0
 
     def test_point_outside_the_picture(self, inr: Scene) -> None:
-        inr.show(Wish(), no_tick)
-        shown = inr.show(Wish(({"kind": "point", "x": [3.0, 0.0]}, KEEP, KEEP)), no_tick)
+        inr.show(Wish())
+        shown = inr.show(Wish(({"kind": "point", "x": [3.0, 0.0]}, KEEP, KEEP)))
         assert shown.partition.plane.domain[:, 0].max() >= 3
         assert_exact(shown, small_net(2, 1))
 
@@ -259,8 +255,8 @@ class TestPlane:
         model = nn.Sequential(nn.Flatten(), *small_net(2, 1)).eval()
         board = plane_board(np.zeros((4, 4)), (-1, 1, -1, 1), (1, 2))
         scene = Scene(model, [np.array([x]) for x in ([0.0, 0.0], [0.5, 0.0], [0.0, 0.5])], board, None)
-        scene.show(Wish(), no_tick)
-        shown = scene.show(Wish((KEEP, {"kind": "point", "x": [-0.7, 0.2]}, KEEP)), no_tick)
+        scene.show(Wish())
+        shown = scene.show(Wish((KEEP, {"kind": "point", "x": [-0.7, 0.2]}, KEEP)))
         assert shown.anchors[1].x.tolist() == [[-0.7, 0.2]]
 
 
@@ -289,9 +285,9 @@ class TestFailure:
     )
     def test_changes_nothing(self, scene: Scene, first: Shown, wish: Wish, text: str) -> None:
         with pytest.raises(ValueError, match=text):
-            scene.show(wish, no_tick)
+            scene.show(wish)
         assert scene.shown is first
-        again = scene.show(Wish(), no_tick)
+        again = scene.show(Wish())
         assert again.work.vertices_evaluated == 0
         assert_exact(again)
 
@@ -299,14 +295,14 @@ class TestFailure:
         a, b = first.partition.plane.anchors[:2]  # type: ignore[index]
         wish = Wish((KEEP, KEEP, {"kind": "slice", "u": ((a + b) / 2).tolist()}), KEEP, first.plane_number)
         with pytest.raises(ValueError, match=r"^Anchors A, B and C are on one line: move one of them off it\.$"):
-            scene.show(wish, no_tick)
+            scene.show(wish)
         assert scene.shown is first
 
     def test_model_that_is_refused_is_refused_again(self) -> None:
         scene = scene_of(nn.Sequential(nn.Flatten(), nn.Linear(9, 4), nn.Sigmoid(), nn.Linear(4, 2)).eval())
         for _ in range(2):
             with pytest.raises(UnsupportedModelError):
-                scene.show(Wish(), no_tick)
+                scene.show(Wish())
             assert scene.shown is None
             assert scene.network is None
 
@@ -325,7 +321,7 @@ class TestFailure:
         with pytest.raises(Cancelled):
             scene.show(wish, stop_at(n))
         assert scene.shown is first
-        assert_exact(scene.show(wish, no_tick))
+        assert_exact(scene.show(wish))
 
 
 class TestClose:
@@ -345,5 +341,5 @@ def test_a_closed_scene_shows_nothing_and_holds_nothing() -> None:
     scene = scene_of()
     scene.close()
     with pytest.raises(Cancelled):
-        scene.show(Wish(tuple(IMAGES[:3].astype(np.float64)), None), no_tick)
+        scene.show(Wish(tuple(IMAGES[:3].astype(np.float64)), None))
     assert scene.network is None

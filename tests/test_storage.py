@@ -25,7 +25,10 @@ from test_imports import imported
 
 @pytest.fixture(scope="module")
 def partition() -> Partition:
-    return compute_partition(mlp(5, 16, 16, 3), Slice.through(np.zeros(5), np.eye(5)[0], np.eye(5)[1]))
+    """Of a part of what was asked for, so that this is stored, too."""
+    found = compute_partition(mlp(5, 16, 16, 3), Slice.through(np.zeros(5), np.eye(5)[0], np.eye(5)[1]), max_cells=40)
+    assert 10 < found.n_cells <= 40
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,9 @@ class TestRoundTrip:
         np.testing.assert_array_equal(found.planar.cell_hashes, partition.planar.cell_hashes)
         for name in ("origin", "basis", "domain", "anchors"):
             np.testing.assert_array_equal(getattr(found.plane, name), getattr(partition.plane, name))
+        np.testing.assert_array_equal(found.asked, partition.asked)
+        assert (found.share, found.is_complete) == (partition.share, False)
+        assert found.certificate.share == found.share < 1
         assert (found.n_cells, found.n_regions) == (partition.n_cells, partition.n_regions)
         assert (found.n_close, found.n_zero) == (partition.n_close, partition.n_zero)
         assert found.certificate == partition.certificate()
@@ -157,7 +163,7 @@ class TestDamage:
         self.refuses(path, "pickle")
         assert not (tmp_path / "ran").exists()
 
-    @pytest.mark.parametrize("name", [name for name in storage.ARRAYS if name != "anchors"])
+    @pytest.mark.parametrize("name", [name for name in storage.ARRAYS if name not in ("anchors", "asked")])
     def test_what_is_missing_is_named(self, path: Path, name: str) -> None:
         self.refuses(changed(path, **{name: None}), name)
 
@@ -166,7 +172,7 @@ class TestDamage:
         with np.load(path) as stored:
             array = stored[name]
         self.refuses(changed(path, **{name: array.astype(np.float32)}), name)
-        self.refuses(changed(path, **{name: array[: 2 if name == "domain" else -1]}), "")
+        self.refuses(changed(path, **{name: array[: 2 if name in ("domain", "asked") else -1]}), "")
 
     @pytest.mark.parametrize("name", ["edges", "cell_vertices", "cell_edges"])
     @pytest.mark.parametrize("bad", [-1, 10**6])

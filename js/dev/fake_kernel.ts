@@ -196,6 +196,7 @@ export class FakeKernel implements Kernel {
         n_vertices: w.nVertices,
         n_regions: nCells,
         exact: true,
+        complete: true,
         to_input: this.options.mode === "plane" ? { origin: this.origin, basis: this.basis } : null,
         legend: w.legend,
         timing: {},

@@ -72,9 +72,12 @@ def split_cells(
     begin, end, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes,
     edges, positive, negative, rows, tolerance,
     crossing_offsets, crossing_units, crossing_places, vertex_offsets, vertex_t,
-    first_edge_vertex, first_chord_vertex, first_chord_edge,
+    first_edge_vertex, first_chord_vertex, first_chord_edge, most_cells, most_entries, halt,
 ):
     """Cells `begin` to `end`, split by the units that cross them.
+
+    Where that makes more than `most_cells` cells, or a cell's table has more than `most_entries` entries, `halt[0]` is set;
+    once it is, by whomever, this returns with what there is, which is then not to be used.
 
     New vertices on edges are numbered from `first_edge_vertex`; vertices and edges made here, from `first_chord_vertex` and
     `first_chord_edge` on, in the order of the cells.
@@ -136,6 +139,8 @@ def split_cells(
     frame_units = np.empty(64, np.int32)
 
     for cell in range(begin, end):
+        if halt[0]:
+            break
         lo, hi = cell_offsets[cell], cell_offsets[cell + 1]
         m = np.int64(0)
         for w in range(n_words):
@@ -190,6 +195,9 @@ def split_cells(
         for k in range(lo, hi):
             e = cell_edges[k]
             size += vertex_offsets[e + 1] - vertex_offsets[e]
+        if size * m > most_entries or n_cells + m > most_cells:
+            halt[0] = 1
+            break
         border_vertex = grown(border_vertex, size)
         border_edge = grown(border_edge, size)
         ends = grown(ends, size)
@@ -288,6 +296,9 @@ def split_cells(
         stack_hash[0] = base_hash
 
         while n_frames > 0:
+            if halt[0] != 0 or n_cells + n_leaves + n_frames > most_cells:
+                halt[0] = 1
+                break
             length = np.int64(stack[top - 1])
             base = top - 1 - length
             nv, nu = np.int64(stack[base + 1]), np.int64(stack[base + 2])
@@ -503,6 +514,8 @@ def split_cells(
                 write += 4 + 2 * count + kept
             top = write
 
+        if halt[0]:
+            break
         # Inner vertices and edges get their numbers; the leaves become cells.
         chord_ends = grown(chord_ends, n_inner + n_iv)
         chord_weights = grown(chord_weights, n_inner + n_iv)

@@ -13,7 +13,7 @@ from . import _cell_measures
 from .arrays import Float64
 from .graph import component_ids
 from .planar import Int32, Int64, PlanarComplex, cells_beside_edges
-from .slices import Slice
+from .slices import Slice, polygon_area
 
 if TYPE_CHECKING:
     from .boundary import Boundary
@@ -40,6 +40,8 @@ class Cells:
         Crossings of edges that float64 could not tell apart; they share a vertex.
     n_zero : int
         Pre-activations at vertices that counted as zero.
+    asked : (k, 2) float64 or None
+        The domain that was asked for, where only `plane.domain` fitted into the budget.
     """
 
     plane: Slice
@@ -48,12 +50,28 @@ class Cells:
     tolerance: Float64
     n_close: int = 0
     n_zero: int = 0
+    asked: Float64 | None = None
 
     def with_anchors_of(self: P, plane: Slice) -> P:
         """The same partition with another slice's anchors: nothing else depends on them."""
         clone = copy.copy(self)
         object.__setattr__(clone, "plane", plane)
         return clone
+
+    @cached_property
+    def asked_plane(self) -> Slice:
+        """The slice that was asked for: `plane`, with all of the domain."""
+        return self.plane if self.asked is None else self.plane.with_domain(self.asked)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether this is all that was asked for."""
+        return self.asked is None
+
+    @property
+    def share(self) -> float:
+        """How much of the area that was asked for this is, 1.0 for all of it."""
+        return 1.0 if self.asked is None else polygon_area(self.plane.domain) / polygon_area(self.asked)
 
     @property
     def vertices(self) -> Float64:

@@ -73,6 +73,7 @@ class Certificate:
     n_approximated: int = 0
     tolerance: float = 0.0
     deviation: float = 0.0
+    share: float = 1.0
 
     @property
     def is_full(self) -> bool:
@@ -95,6 +96,7 @@ class Certificate:
         unasked = (("the model itself could not be asked", self.unasked),) if self.unasked else ()
         return (
             *approximations,
+            *(() if self.share == 1 else (("of the area asked for", f"{self.share:.1%}, which fits into the budget"),)),
             ("cells", f"{self.n_cells:,}"),
             ("maps and patterns checked", "of all cells" if self.is_full else f"of {self.n_checked:,} cells, sampled"),
             ("areas against the domain's", _error_text(self.area_error, AREA_LIMIT)),

@@ -16,6 +16,7 @@ from .evaluation import CHUNK_ENTRIES, evaluate, row_chunks
 from .network import Network
 from .planar import Int64
 from .rounding import UNIT_ROUNDOFF
+from .slices import polygon_area
 from .threads import on_all_cores
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
     n = partition.n_cells
     cells = np.arange(n) if full or n <= SAMPLED_CELLS else np.sort(
         np.random.default_rng(n).choice(n, SAMPLED_CELLS, replace=False))
-    domain = plane.domain
-    x, y = (domain - domain[0]).T
-    area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+    area = polygon_area(plane.domain)
     scale = max(float(np.abs(partition.values).max()), float(np.finfo(np.float64).tiny))
     compared = _compared(partition, cells, scale, tick)
     return Certificate(
@@ -63,6 +62,7 @@ def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | 
         n_approximated=len(partition.network.approximations),
         tolerance=max([0.0, *(step.deviation for step in partition.network.approximations)]),
         deviation=compared.deviation,
+        share=partition.share,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from .arrays import Float64
 from .bending import bent
+from .budgets import within_budget
 from .dissolving import settled
 from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
@@ -19,11 +21,18 @@ from .hats import hats_for
 from .lowering import lower
 from .network import Network, Stage
 from .partition import Partition
-from .planar import NewVertices, PlanarComplex, split_complex
+from .planar import NewVertices, PlanarComplex, Room, Signs, chords, split_complex
 from .rounding import CONFIDENCE, Bound, input_bound
 from .slices import Slice
 from .switches import jumps
 from .threads import apart
+from .watching import Budget, Sketch, Watch
+
+MOST_LINES = 20_000
+"""Lines of a sketch."""
+
+BYTES_A_CELL = 300
+"""What a new cell takes with its vertex and two edges, while the runs of threads are put together."""
 
 
 @dataclass
@@ -55,7 +64,8 @@ class Work:
 
 
 def compute_partition(
-    model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None
+    model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None,
+    max_cells: int | None = None, max_memory: int | None = None,
 ) -> Partition:
     """The exact partition of a slice into the cells on which a CPWL network is affine.
 
@@ -70,17 +80,23 @@ def compute_partition(
     approximate : float or None
         Smooth activations (GELU, tanh, sin, ...) are replaced by continuous piecewise-linear ones that differ by at most this
         much (1e-10 or more) from them; the partition is exact for the network with these. None: they are refused.
+    max_cells : int or None
+        Cells that there may be at any time (those of maxima before they are merged included).
+    max_memory : int or None
+        Bytes that the computation's arrays may take.
 
     Returns
     -------
     Partition
+        Where it would need more cells or memory than it may use, that of a smaller domain about the same middle: its
+        `plane.domain` says which, `asked` what was asked for, `share` how much of it that is.
 
     Raises
     ------
     UnsupportedModelError
         If an operation of the model is neither affine nor a known kink; lists all of them.
     TypeError, ValueError
-        If an argument is of the wrong kind.
+        If an argument is of the wrong kind, or not even the smallest domain fits into the budget.
 
     Warns
     -----
@@ -106,95 +122,200 @@ def compute_partition(
     """
     if not isinstance(plane, Slice):
         raise TypeError(f"plane: expected a Slice, got {type(plane).__name__}")
+    budget = Budget.of(max_cells, max_memory)
     if isinstance(model, Network):
         if output is not None or approximate is not None:
             raise ValueError("output, approximate: expected None for a Network, in which both are decided already")
-        return partition_of(model, plane, Work(), lambda: None)
-    network = lower(model, plane.input_shape, output, approximate)
-    if network.was_training:
-        warnings.warn("model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
-    return partition_of(network, plane, Work(), lambda: None)
+        network = model
+    else:
+        network = lower(model, plane.input_shape, output, approximate)
+        if network.was_training:
+            warnings.warn(
+                "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
+    watch = Watch(budget=budget)
+    return within_budget(plane, watch, lambda part: partition_of(network, part, Work(), watch))
 
 
-def partition_of(network: Network, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition:
+def partition_of(network: Network, plane: Slice, work: Work, watch: Watch | None = None) -> Partition:
     """The partition of a slice by a network that is lowered already.
 
     Parameters
     ----------
     work : Work
         Counted into.
-    tick : callable
-        Called often; may raise to stop.
+    watch : Watch or None
 
     Raises
     ------
     ValueError
         If the slice's inputs have another shape than the network's.
+    OverBudget
+        If it would need more than the watch's budget.
+    """
+    return continued(network, plane, None, work, watch or Watch())
+
+
+def continued(
+    network: Network, plane: Slice, state: State | None, work: Work, watch: Watch,
+    keep: Callable[[State], None] = lambda _: None,
+) -> Partition:
+    """The partition of a slice from a state that an earlier computation came to, None to begin at the beginning.
+
+    Parameters
+    ----------
+    state : State or None
+        Of a network whose stages before `state.number` are the same.
+    keep : callable
+        Told of every state.
     """
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
-    return apart(lambda tick: _subdivided(network, plane, work, tick), tick)
+
+    def compute(tick: Callable[[], None]) -> Partition:
+        found = state or State.of_corners(network, plane)
+        while True:
+            following = _after_stage(network, found, work, watch, tick)
+            if isinstance(following, State):
+                found = following
+                keep(found)
+            else:
+                return _finished(network, plane, found, *following)
+
+    return apart(compute, watch.tick)
 
 
-def _subdivided(network: Network, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition:
-    planar = PlanarComplex.single_cell(plane.domain)
-    corners = torch.from_numpy(plane.to_input(planar.points))
-    live = {network.input_name: corners.reshape(len(corners), -1).numpy()}
-    bounds = {network.input_name: input_bound(corners)}
-    new = None
-    first_round: dict[str, int] = {}
-    zero_tolerances: list[Float64] = []
-    for number, stage in enumerate(network.stages):
-        if any(step.kind == "choice" for step in stage.steps):
-            _check_continuity(stage, network, live, new, bounds, planar, tick)
-        hats = hats_for(stage, network.shapes, new)
-        before, bounds = bounds, advance_bounds(stage, bounds)
-        if hats is not None and new is not None:
-            bounds = {name: hats.bound(name, bound, before[hats.source]) for name, bound in bounds.items()}
-            work.vertices_by_hats += int(new.is_plain.sum()) + len(new.chord_places)
-        is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
-        cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
-        live, signs = advance(stage, network.shapes, live, new, tick, cut, hats)
-        work.vertices_evaluated += planar.n_vertices
-        if stage.cut is None:
-            break
-        first_round.setdefault(stage.cut.node, number)
-        if stage.cut.kind == "settle":
-            _, entries = stage.cut.sources
-            first = first_round[stage.cut.node]
-            tolerance = bounds[entries].tolerance()
-            zero_tolerances.append(tolerance)
-            k, n = network.shapes[entries]
-            planar, kept = settled(
-                planar, first, number - first, live[entries], tolerance.reshape(k, n), len(plane.domain))
-            live, new = {name: rows[kept] for name, rows in live.items()}, None
-            continue
-        source = stage.cut.sources[0]
-        tolerance = bounds[source].tolerance()
-        is_round = stage.cut.node in network.tournaments
-        if not is_round:
-            zero_tolerances.append(tolerance)
-        if stage.cut.kind == "curve":
-            split = bent(planar, live[source], tolerance, number, stage.cut)
-        else:
-            split = split_complex(planar, live[source], tolerance, number, not is_round, signs)
-        planar, new = split.after, split.new
-        work.n_close += split.n_close
-        work.n_irregular += split.n_irregular
-        work.n_zero += split.n_zero
-        bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name]))
-                  for name, bound in bounds.items()}
-        if stage.cut.operation == "larger_of_pairs":
-            compared = stage.cut.sources[1]
-            bounds[compared] = bounds[compared].without_losers(live[compared])
-        tick()
-    planar = _by_layers(planar, network)
+@dataclass(frozen=True)
+class State:
+    """A computation before one of the network's stages.
+
+    Attributes
+    ----------
+    number : int
+        The stage.
+    planar : PlanarComplex
+        As cut by all stages before.
+    live : dict of (V_old, n) float64
+        Tensors that come in, at the vertices before the last cut.
+    bounds : dict of Bound
+        Theirs.
+    n_corners : int
+        Of the domain.
+    new : NewVertices or None
+        What the last cut added.
+    first_round : dict
+        Of every tournament so far, the stage of its first round.
+    zero_tolerances : tuple of (m,) float64
+        See `Partition`.
+    n_close, n_irregular, n_zero : int
+        See `Work`.
+    """
+
+    number: int
+    planar: PlanarComplex
+    live: dict[str, Float64]
+    bounds: dict[str, Bound]
+    n_corners: int
+    new: NewVertices | None = None
+    first_round: dict[str, int] = field(default_factory=dict)
+    zero_tolerances: tuple[Float64, ...] = ()
+    n_close: int = 0
+    n_irregular: int = 0
+    n_zero: int = 0
+
+    @classmethod
+    def of_corners(cls, network: Network, plane: Slice) -> State:
+        """Before the first stage: one cell."""
+        planar = PlanarComplex.single_cell(plane.domain)
+        corners = torch.from_numpy(plane.to_input(planar.points))
+        return cls(0, planar, {network.input_name: corners.reshape(len(corners), -1).numpy()},
+                   {network.input_name: input_bound(corners)}, len(plane.domain))
+
+    @property
+    def n_bytes(self) -> int:
+        """Of its arrays."""
+        return int(self.planar.n_bytes + sum(rows.nbytes for rows in self.live.values())
+                   + (0 if self.new is None else self.new.n_bytes))
+
+
+def _after_stage(
+    network: Network, state: State, work: Work, watch: Watch, tick: Callable[[], None]
+) -> State | tuple[dict[str, Float64], dict[str, Bound]]:
+    """The state after one more stage; what is alive and its bounds after the last one."""
+    number, planar, new = state.number, state.planar, state.new
+    stage = network.stages[number]
+    tick()
+    n_bytes = state.n_bytes + 8 * planar.n_vertices * sum(math.prod(network.shapes[name]) for name in stage.kept)
+    watch.check(planar.n_cells, n_bytes)
+    if any(step.kind == "choice" for step in stage.steps):
+        _check_continuity(stage, network, state, tick)
+    hats = hats_for(stage, network.shapes, new)
+    bounds = advance_bounds(stage, state.bounds)
+    if hats is not None and new is not None:
+        bounds = {name: hats.bound(name, bound, state.bounds[hats.source]) for name, bound in bounds.items()}
+        work.vertices_by_hats += int(new.is_plain.sum()) + len(new.chord_places)
+    is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
+    cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
+    live, signs = advance(stage, network.shapes, state.live, new, tick, cut, hats)
+    work.vertices_evaluated += planar.n_vertices
+    if stage.cut is None:
+        return live, bounds
+    first_round = {stage.cut.node: number, **state.first_round}
+    if stage.cut.kind == "settle":
+        _, entries = stage.cut.sources
+        first = first_round[stage.cut.node]
+        tolerance = bounds[entries].tolerance()
+        k, n = network.shapes[entries]
+        planar, kept = settled(planar, first, number - first, live[entries], tolerance.reshape(k, n), state.n_corners)
+        return replace(
+            state, number=number + 1, planar=planar, live={name: rows[kept] for name, rows in live.items()}, bounds=bounds,
+            new=None, first_round=first_round, zero_tolerances=(*state.zero_tolerances, tolerance))
+    source = stage.cut.sources[0]
+    tolerance = bounds[source].tolerance()
+    is_round = stage.cut.node in network.tournaments
+    n_free = max(0, watch.budget.memory - n_bytes)
+    room = Room(min(watch.budget.cells, planar.n_cells + n_free // BYTES_A_CELL), n_free)
+    if signs is not None and number == 0:
+        watch.offer(lambda: _first_lines(network, planar, live[source], signs))
+    if stage.cut.kind == "curve":
+        split = bent(planar, live[source], tolerance, number, stage.cut, room, tick)
+    else:
+        split = split_complex(planar, live[source], tolerance, number, not is_round, signs, room, tick)
+    watch.check(split.after.n_cells, n_bytes + BYTES_A_CELL * (split.after.n_cells - planar.n_cells))
+    work.n_close += split.n_close
+    work.n_irregular += split.n_irregular
+    work.n_zero += split.n_zero
+    bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name])) for name, bound in bounds.items()}
+    if stage.cut.operation == "larger_of_pairs":
+        compared = stage.cut.sources[1]
+        bounds[compared] = bounds[compared].without_losers(live[compared])
+    if not is_round:
+        watch.offer(lambda: _sketch(network, split.after, number))
+    return State(
+        number + 1, split.after, live, bounds, state.n_corners, split.new, first_round,
+        state.zero_tolerances if is_round else (*state.zero_tolerances, tolerance),
+        state.n_close + split.n_close, state.n_irregular + split.n_irregular, state.n_zero + split.n_zero)
+
+
+def _first_lines(network: Network, planar: PlanarComplex, rows: Float64, signs: Signs) -> Sketch:
+    """The lines of the first layer's units across a single cell."""
+    return Sketch(chords(planar.points, rows, signs, MOST_LINES), 1, len(network.layers), 0)
+
+
+def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
+    edges = planar.edges[planar.edge_layer >= 0]
+    return Sketch(planar.points[edges], network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
+
+
+def _finished(
+    network: Network, plane: Slice, state: State, live: dict[str, Float64], bounds: dict[str, Bound]
+) -> Partition:
+    planar = _by_layers(state.planar, network)
     values = live[network.output_name]
     output_error = output_tolerance(bounds[network.output_name], values)
     if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(output_error).all()):
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
-    return Partition(plane, planar, values, output_error, work.n_close, work.n_zero, network=network,
-                     zero_tolerances=tuple(zero_tolerances))
+    return Partition(plane, planar, values, output_error, state.n_close, state.n_zero, network=network,
+                     zero_tolerances=state.zero_tolerances)
 
 
 def _peak(rows: Float64) -> Float64:
@@ -203,12 +324,10 @@ def _peak(rows: Float64) -> Float64:
     return peak
 
 
-def _check_continuity(
-    stage: Stage, network: Network, live: dict[str, Float64], new: NewVertices | None, bounds: dict[str, Bound],
-    planar: PlanarComplex, tick: Callable[[], None],
-) -> None:
+def _check_continuity(stage: Stage, network: Network, state: State, tick: Callable[[], None]) -> None:
+    live, new = state.live, state.new
     rows = live if new is None else {name: np.concatenate([old, new.rows(old)]) for name, old in live.items()}
-    found = jumps(stage, network.shapes, rows, bounds, planar, tick)
+    found = jumps(stage, network.shapes, rows, state.bounds, state.planar, tick)
     if found:
         raise UnsupportedModelError(f"model: expected choices that are continuous, each by itself, but {found}")
 

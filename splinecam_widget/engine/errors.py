@@ -11,6 +11,21 @@ class Cancelled(Exception):
     """A computation was stopped because a newer one takes its place."""
 
 
+class OverBudget(Exception):
+    """A computation would need more cells or more memory than it may use.
+
+    Attributes
+    ----------
+    n_cells, n_bytes : int
+        At least so many would be needed; 0 where that is not what there are too many of.
+    """
+
+    def __init__(self, n_cells: int = 0, n_bytes: int = 0) -> None:
+        super().__init__(f"{n_cells} cells, {n_bytes} bytes")
+        self.n_cells = n_cells
+        self.n_bytes = n_bytes
+
+
 @dataclass(frozen=True)
 class Offender:
     """One operation that keeps a model from being read as a CPWL network.

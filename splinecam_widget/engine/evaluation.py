@@ -42,7 +42,7 @@ def advance(
     new : NewVertices or None
         Vertices that the kink added.
     tick : callable
-        Called before every chunk; may raise to stop.
+        Called often; may raise to stop.
     cut : (str, (n,) float64) or None
         The tensor whose signs are wanted, and its tolerance. They are taken from each chunk while that is in cache.
     hats : Hats or None
@@ -67,14 +67,12 @@ def advance(
             gathering.take(start, out[cut[0]][start:stop])
 
     def everywhere(start: int, stop: int) -> None:
-        tick()
         run({name: _rows_between(rows, new, start, stop) for name, rows in live.items()}, stop - start, slice(start, stop))
         gather(start, stop)
 
     def on_edges(start: int, stop: int) -> None:
         assert hats is not None
         assert new is not None
-        tick()
         ids = np.arange(start, stop)
         is_plain = new.is_plain[start:stop]
         plain, others = ids[is_plain], ids[~is_plain]
@@ -87,7 +85,6 @@ def advance(
     def on_chords(first: int, last: int) -> None:
         assert hats is not None
         assert new is not None
-        tick()
         for name in stage.kept:
             hats.write_on_chords(name, out[name], live[hats.source], new, first, last)
 
@@ -98,23 +95,23 @@ def advance(
         if n * width < PARALLEL_ENTRIES:
             everywhere(0, n)
         else:
-            _in_chunks(everywhere, n, width)
+            _in_chunks(everywhere, n, width, tick)
     else:
         n_on_edges = n_old + len(new.edge_t)
-        _in_chunks(everywhere, n_old, width)
-        _in_chunks(on_edges, len(new.edge_t), width)
+        _in_chunks(everywhere, n_old, width, tick)
+        _in_chunks(on_edges, len(new.edge_t), width, tick)
         n_chords = len(new.chords[1]) - 1
-        _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)))
-        _in_chunks(gather_new, len(new.chord_places), width)
+        _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)), tick)
+        _in_chunks(gather_new, len(new.chord_places), width, tick)
     return out, None if gathering is None else gathering.signs()
 
 
-def _in_chunks(work: Callable[[int, int], None], n: int, width: int) -> None:
+def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Callable[[], None]) -> None:
     """`work(start, stop)` for runs of `n` things of `width` entries, on several threads."""
     if n:
         n_chunks = max(-(-n * width // CHUNK_ENTRIES), min(8, n * width // LEAST_CHUNK_ENTRIES))
         bounds = np.linspace(0, n, min(max(1, n_chunks), max(1, n // LEAST_ROWS)) + 1).astype(int)
-        on_all_cores(work, bounds[:-1], bounds[1:])
+        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick)
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .arrays import Float64
-from .compute import Work, partition_of
+from .budgets import within_budget
+from .compute import State, Work, continued, partition_of
 from .joining import is_rectangle, joined, sides_of
 from .lowering import lower
-from .network import Network
+from .network import Network, common_stages
 from .partition import Partition
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
+from .watching import Watch
 
 MAX_ZOOM = 2.0**26
 """A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
@@ -31,14 +32,14 @@ class Explorer:
 
     What was computed last is kept, as much as `memory` holds. A domain inside a known one is clipped from it, a place seen
     before is there, and anchors that move in the plane change nothing, all without evaluating the network. A rectangle that
-    overlaps a known one is computed where it is new, and joined.
+    overlaps a known one is computed where it is new, and joined. Where weights change, what the layers before made is kept.
 
     Parameters
     ----------
     model : nn.Module, callable of torch operations, or Network
     plane : Slice
     memory : int
-        Bytes of partitions to keep; the last one is kept in any case.
+        Bytes of partitions to keep, the last one in any case; and as many of what the last one went through.
 
     Attributes
     ----------
@@ -68,28 +69,71 @@ class Explorer:
         self._memory = memory
         self._known: list[Partition] = []
         """Computed ones, the last used last."""
+        self._states: list[State] = []
+        """What the last computation of a whole domain went through, as far as the network is still the same."""
+        self._states_of: Slice | None = None
 
-    def show(self, plane: Slice, tick: Callable[[], None] = lambda: None) -> Partition:
-        """The partition of a slice.
+    def show(self, plane: Slice, watch: Watch | None = None) -> Partition:
+        """The partition of a slice, or of the middle of its domain if the watch's budget does not reach farther.
 
         Parameters
         ----------
         plane : Slice
-        tick : callable
-            Called often; may raise to stop, after which nothing has changed.
+        watch : Watch or None
+            When it stops the computation, nothing has changed.
 
         Raises
         ------
         ValueError
-            If the slice's inputs have another shape than the network's.
+            If the slice's inputs have another shape than the network's, or nothing fits into the budget.
         """
-        work = Work()
-        result = self._from_known(plane, work)
-        if result is None:
-            result = self._extended(plane, work, tick) or partition_of(self.network, plane, work, tick)
-            self._remember(result)
+        work, watch = Work(), watch or Watch()
+        result = within_budget(plane, watch, lambda part: self._shown(part, work, watch))
         self.plane, self.work = plane, work
         self.total = Work(*(a + b for a, b in zip(vars(self.total).values(), vars(work).values())))
+        return result
+
+    def update(self, network: Network) -> int:
+        """Follow another network from now on, such as one with other weights.
+
+        Returns
+        -------
+        int
+            How many of its stages, from the first on, are those of the network before; what they made is kept.
+        """
+        n_same = common_stages(self.network, network)
+        self.network = network
+        self._known = []
+        self._states = [state for state in self._states if state.number <= n_same]
+        return n_same
+
+    def _shown(self, plane: Slice, work: Work, watch: Watch) -> Partition:
+        """The partition of all of a domain."""
+        result = self._from_known(plane, work)
+        if result is None:
+            result = self._extended(plane, work, watch.quiet()) or self._computed(plane, work, watch)
+            watch.check(result.n_cells, 0)
+            self._remember(result)
+        else:
+            watch.check(result.n_cells, 0)
+        return result
+
+    def _computed(self, plane: Slice, work: Work, watch: Watch) -> Partition:
+        """From the last state that is known of this slice, or from the beginning."""
+        is_same = self._states_of is not None and _same_plane(self._states_of, plane) and np.array_equal(
+            self._states_of.domain, plane.domain)
+        states = self._states if is_same else []
+        found = [*states]
+
+        def keep(state: State) -> None:
+            found.append(state)
+            while sum(other.n_bytes for other in found) > self._memory:
+                found.pop(0)
+
+        result = continued(self.network, plane, states[-1] if states else None, work, watch, keep)
+        if states:
+            work.cells_reused = states[-1].planar.n_cells
+        self._states, self._states_of = found, plane
         return result
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
@@ -110,7 +154,7 @@ class Explorer:
         work.cells_reused = result.n_cells
         return result
 
-    def _extended(self, plane: Slice, work: Work, tick: Callable[[], None]) -> Partition | None:
+    def _extended(self, plane: Slice, work: Work, watch: Watch) -> Partition | None:
         """A rectangle from the known one that covers most of it and strips beside that; None if there is none, or no fit."""
         if not is_rectangle(plane.domain):
             return None
@@ -134,8 +178,8 @@ class Explorer:
         reused = 0 if result is None else result.n_cells
         for strip in strips:
             if result is not None:
-                tick()
-                result = joined(result, partition_of(self.network, plane.with_domain(strip), work, tick))
+                watch.tick()
+                result = joined(result, partition_of(self.network, plane.with_domain(strip), work, watch))
         if result is not None:
             work.cells_reused = reused
             result = result.with_anchors_of(plane)

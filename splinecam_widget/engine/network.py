@@ -352,6 +352,37 @@ class Network:
         return [step for name, step in conditions.items() if name in needed]
 
 
+def common_stages(first: Network, second: Network) -> int:
+    """How many stages at the beginning of two networks are the same, to every bit."""
+    n = 0
+    if (first.input_shape, first.input_name) != (second.input_shape, second.input_name):
+        return 0
+    for a, b in zip(first.stages, second.stages):
+        steps, others = ((*stage.steps, *([] if stage.cut is None else [stage.cut])) for stage in (a, b))
+        if a.kept != b.kept or len(steps) != len(others) or not all(_is_same_step(*pair) for pair in zip(steps, others)):
+            break
+        n += 1
+    return n
+
+
+def _is_same_step(first: Step, second: Step) -> bool:
+    return (first.name, first.operation, first.kind, first.shape, first.sources) == (
+        second.name, second.operation, second.kind, second.shape, second.sources) and (
+        _is_same(first.arguments, second.arguments))
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(_is_same(first[name], second[name]) for name in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(_is_same(a, b) for a, b in zip(first, second))
+    return bool(first == second)
+
+
 def run_steps(
     steps: tuple[Step, ...], blocks: dict[str, Any], n_rows: int, fixed: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

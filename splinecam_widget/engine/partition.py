@@ -34,7 +34,7 @@ class Partition(Cells):
 
     Attributes
     ----------
-    plane, planar, values, tolerance, n_close, n_zero :
+    plane, planar, values, tolerance, n_close, n_zero, asked :
         As of `Cells`.
     network : Network
         The network as it was understood.
@@ -48,6 +48,7 @@ class Partition(Cells):
     def __repr__(self) -> str:
         shape = " x ".join(str(size) for size in self.plane.input_shape)
         kind = "" if self.is_exact else ", of an approximation"
+        kind += "" if self.is_complete else f", {self.share:.1%} of the area asked for"
         return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
                 f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs{kind})")
 

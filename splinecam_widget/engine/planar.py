@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import _cell_kernel, _cell_measures, _sign_kernels
 from .arrays import Float64
+from .errors import OverBudget
 from .threads import on_all_cores
 
 Int32 = NDArray[np.int32]
@@ -26,6 +27,27 @@ EDGES_AT_A_TIME = 4096
 
 LEAST_RUNS = 4
 """With fewer, handing them to threads costs more than it brings."""
+
+LONG_SPLIT = 1 << 15
+"""Crossings squared a cell, of a split that takes more than a few milliseconds: lines cross lines."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What fits into memory, or may be made.
+
+    Attributes
+    ----------
+    cells : int
+    entries : int
+        Bytes of the table of one cell's border vertices and units.
+    """
+
+    cells: int = 1 << 62
+    entries: int = 1 << 62
+
+
+ANY_ROOM = Room()
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,11 @@ class PlanarComplex:
     @property
     def n_vertices(self) -> int:
         return len(self.points)
+
+    @property
+    def n_bytes(self) -> int:
+        """Of its arrays."""
+        return int(sum(array.nbytes for array in vars(self).values()))
 
     @property
     def n_cells(self) -> int:
@@ -184,6 +211,12 @@ class NewVertices:
     def __len__(self) -> int:
         return len(self.edge_t) + len(self.chord_ends)
 
+    @property
+    def n_bytes(self) -> int:
+        """Of its arrays."""
+        return int(sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
+                   + self.signs.positive.nbytes + self.signs.negative.nbytes)
+
     def rows(self, old: Float64, start: int = 0, stop: int | None = None) -> Float64:
         """Values (n, k) at new vertices `start` to `stop` of a function that is affine on each old cell, from old (V, k)."""
         out = np.empty(((len(self) if stop is None else stop) - start, old.shape[1]))
@@ -230,7 +263,8 @@ class Split:
 
 
 def split_complex(
-    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True, signs: Signs | None = None
+    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True, signs: Signs | None = None,
+    room: Room = ANY_ROOM, tick: Callable[[], None] = lambda: None,
 ) -> Split:
     """The complex cut along the zero lines of functions that are affine on each of its cells.
 
@@ -247,12 +281,20 @@ def split_complex(
         Whether the signs become part of the cells' patterns.
     signs : Signs or None
         Those of `rows`, where they are known.
+    room : Room
+    tick : callable
+        Called often; may raise to stop.
+
+    Raises
+    ------
+    OverBudget
+        If the cells do not fit into `room`.
     """
     found = Signs.of(rows, tolerance) if signs is None else signs
     positive, negative = found.positive, found.negative
     crossings = _in_runs(
         lambda begin, end: _sign_kernels.edge_crossings(begin, end, before.edges, positive, negative, rows, tolerance),
-        len(before.edges), EDGES_AT_A_TIME)
+        len(before.edges), EDGES_AT_A_TIME, tick)
     offsets, vertex_offsets = (_chained([run[i] for run in crossings]) for i in (0, 5))
     units, places, parents, t = (_concatenated([run[i] for run in crossings]) for i in range(1, 5))
     n_old, n_on_edges = before.n_vertices, len(t)
@@ -265,10 +307,14 @@ def split_complex(
             begin, end, layer if has_pattern else -1,
             before.cell_offsets, before.cell_vertices, before.cell_edges, before.cell_hashes, before.edges,
             positive, negative, rows, tolerance, offsets, units, places, vertex_offsets, t,
-            n_old, n_old + n_on_edges, n_pieces,
+            n_old, n_old + n_on_edges, n_pieces, room.cells, room.entries, stop,
         )
 
-    parts = _in_runs(split, before.n_cells, CELLS_AT_A_TIME)
+    stop = np.zeros(1, np.uint8)
+    parts = _in_runs(split, before.n_cells, CELLS_AT_A_TIME, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
+    n_cells = sum(len(part[3]) for part in parts)
+    if stop[0] or n_cells > room.cells:
+        raise OverBudget(n_cells)
     out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
     (cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chord_places, chords, chord_units,
      odd) = out
@@ -285,12 +331,44 @@ def split_complex(
     return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
 
 
-def _in_runs(work: Callable[[int, int], Any], n: int, size: int) -> list[Any]:
-    """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs."""
-    if n < LEAST_RUNS * size:
+def chords(points: Float64, rows: Float64, signs: Signs, most: int) -> Float64:
+    """The zero lines (n, 2, 2) of functions on a single convex cell, from border to border.
+
+    Parameters
+    ----------
+    points : (k, 2) float64
+        Its corners in order.
+    rows : (k, n) float64
+        The functions there, with their `signs`.
+    most : int
+        Only so many lines, those of the first functions.
+    """
+    both = np.bitwise_or.reduce(signs.positive, axis=0) & np.bitwise_or.reduce(signs.negative, axis=0)
+    units = np.flatnonzero(np.unpackbits(both.view(np.uint8), bitorder="little")[:rows.shape[1]])[:most]
+    here = rows[:, units]
+    there = np.roll(here, -1, axis=0)
+    # A corner that lies on the line counts for the side that begins there.
+    is_crossed = (here == 0) | (here * there < 0)
+    first, last = is_crossed.argmax(axis=0), len(points) - 1 - is_crossed[::-1].argmax(axis=0)
+    following = np.roll(points, -1, axis=0)
+    columns = np.arange(len(units))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(is_crossed, here / (here - there), 0.0)
+    ends = [points[side] + t[side, columns][:, None] * (following[side] - points[side]) for side in (first, last)]
+    return np.stack(ends, axis=1)
+
+
+def _in_runs(
+    work: Callable[[int, int], Any], n: int, size: int, tick: Callable[[], None], stop: Any = None, is_long: bool = False
+) -> list[Any]:
+    """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs.
+
+    A single run that takes long is also left to another thread, so that this one can look whether it should go on.
+    """
+    if n < LEAST_RUNS * size and not is_long:
         return [work(0, n)]
-    bounds = np.append(np.arange(0, n, size), n)
-    return on_all_cores(work, bounds[:-1], bounds[1:])
+    bounds = np.array([0, n]) if n < LEAST_RUNS * size else np.append(np.arange(0, n, size), n)
+    return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop)
 
 
 def _concatenated(parts: list[Any]) -> Any:

@@ -240,6 +240,12 @@ MAX_COORDINATE = 1e150
 """Of a domain: the squares of larger numbers overflow."""
 
 
+def polygon_area(polygon: Float64) -> float:
+    """Area of a polygon (k, 2), positive when it is counter-clockwise."""
+    x, y = (polygon - polygon[0]).T
+    return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
+
+
 def as_domain(domain: Any) -> Float64:
     """A user's polygon checked: convex, of positive area, made counter-clockwise.
 

@@ -25,11 +25,13 @@ FORMAT_VERSION = 1
 
 ARRAYS: dict[str, tuple[str, int]] = {
     "origin": ("float64", -1), "basis": ("float64", -1), "domain": ("float64", 2), "anchors": ("float64", 2),
+    "asked": ("float64", 2),
     "vertices": ("float64", 2), "values": ("float64", 2), "tolerance": ("float64", 1), "edges": ("int32", 2),
     "edge_layer": ("int32", 1), "edge_unit": ("int32", 1), "cell_offsets": ("int64", 1), "cell_vertices": ("int32", 1),
     "cell_edges": ("int32", 1), "cell_hashes": ("uint64", 1),
 }
-"""Of a file: dtype and number of axes, -1 where inputs have any. There are no `anchors` where the slice has none."""
+"""Of a file: dtype and number of axes, -1 where inputs have any. There are no `anchors` where the slice has none,
+and it is `asked` where that is not the domain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class SavedPartition(Cells):
 
     Attributes
     ----------
-    plane, planar, values, tolerance, n_close, n_zero :
+    plane, planar, values, tolerance, n_close, n_zero, asked :
         As of a `Partition`.
     certificate : Certificate
         As it came out when the partition was saved.
@@ -84,6 +86,8 @@ def write(path: str | os.PathLike[str], cells: Cells, certificate: Certificate, 
     }
     if plane.anchors is not None:
         arrays["anchors"] = plane.anchors
+    if cells.asked is not None:
+        arrays["asked"] = cells.asked
     target = Path(path)
     beside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -144,7 +148,7 @@ def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
 
 def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedPartition:
     for name, (dtype, n_axes) in ARRAYS.items():
-        if name not in arrays and name == "anchors":
+        if name not in arrays and name in ("anchors", "asked"):
             continue
         array = arrays[name]
         if array.dtype != dtype or n_axes not in (-1, array.ndim):
@@ -167,7 +171,7 @@ def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedP
         raise ValueError("n_close or n_zero is no number")
     return SavedPartition(
         Slice(arrays["origin"], arrays["basis"], arrays["domain"], arrays.get("anchors")), planar, arrays["values"],
-        arrays["tolerance"], about["n_close"], about["n_zero"],
+        arrays["tolerance"], about["n_close"], about["n_zero"], arrays.get("asked"),
         certificate=Certificate(**known), model=model, versions=versions,
     )
 
@@ -181,6 +185,7 @@ def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]]) -> str:
         "cell_edges": (n_entries,), "cell_hashes": (len(offsets) - 1,), "domain": (max(3, len(arrays["domain"])), 2),
         "values": (n_vertices, len(arrays["tolerance"])), "basis": (2, *arrays["origin"].shape),
         **({"anchors": (3, 2)} if "anchors" in arrays else {}),
+        **({"asked": (max(3, len(arrays["asked"])), 2)} if "asked" in arrays else {}),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
@@ -191,7 +196,7 @@ def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]]) -> str:
         ids = arrays[name]
         if ids.min() < 0 or ids.max() >= n:
             return f"{name} has ids outside 0 to {n - 1}"
-    for name in ("origin", "basis", "domain", "anchors", "vertices", "values", "tolerance"):
+    for name in ("origin", "basis", "domain", "asked", "anchors", "vertices", "values", "tolerance"):
         if name in arrays and not np.isfinite(arrays[name]).all():
             return f"{name} has NaN or infinity"
     return ""

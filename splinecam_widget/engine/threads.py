@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
 from .errors import Cancelled
 
 T = TypeVar("T")
+
+POLL_SECONDS = 0.01
+"""So often a thread that waits for others looks whether they should go on."""
 
 _local = threading.local()
 
@@ -90,6 +93,31 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
         raise
 
 
-def on_all_cores(work: Callable[..., T], *tasks: Iterable[Any]) -> list[T]:
-    """`[work(*task) for task in zip(*tasks)]`, several at a time, in order."""
-    return list(_pool().map(work, *tasks))
+def on_all_cores(
+    work: Callable[..., T], *tasks: Iterable[Any], tick: Callable[[], None] = lambda: None, stop: Any = None
+) -> list[T]:
+    """`[work(*task) for task in zip(*tasks)]`, several at a time, in order.
+
+    Parameters
+    ----------
+    tick : callable
+        Called here every `POLL_SECONDS` while the others work; may raise, after which no task runs any more.
+    stop : (1,) uint8 array or None
+        Set to 1 when one of them or `tick` raises, for tasks that look at it.
+    """
+    futures = [_pool().submit(work, *task) for task in zip(*tasks)]
+    waiting = set(futures)
+    try:
+        while waiting:
+            tick()
+            done, waiting = wait(waiting, POLL_SECONDS, FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+    except BaseException:
+        if stop is not None:
+            stop[0] = 1
+        for future in waiting:
+            future.cancel()
+        wait(futures)
+        raise
+    return [future.result() for future in futures]

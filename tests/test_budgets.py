@@ -1,0 +1,281 @@
+"""Partitions of as much of a domain as fits into a budget, and computations that are stopped and followed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from oracle import assert_consistent, assert_same, mlp, square
+from splinecam_widget import Slice, compute_partition
+from splinecam_widget.engine.compute import Work, partition_of
+from splinecam_widget.engine.errors import OverBudget
+from splinecam_widget.engine.explorer import Explorer
+from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.slices import rectangle
+from splinecam_widget.engine.watching import Budget, Sketch, Watch
+
+
+class TestCells:
+    @pytest.mark.parametrize("max_cells", [1, 2, 30, 300])
+    @pytest.mark.parametrize("widths", [(2, 64, 64, 1), (2, 300, 1)])
+    def test_the_middle_is_exact(self, widths: tuple[int, ...], max_cells: int) -> None:
+        network = lower(mlp(*widths), (2,))
+        found = compute_partition(network, square(), max_cells=max_cells)
+        assert 1 <= found.n_cells <= max_cells
+        assert not found.is_complete
+        assert_consistent(found)
+        assert_same(found, compute_partition(network, square().with_domain(found.plane.domain)))
+        np.testing.assert_allclose(found.plane.domain.mean(axis=0), 0.0, atol=1e-15)
+
+    @pytest.mark.parametrize("max_cells", [300, 1000, 3000])
+    def test_most_of_the_budget_is_used(self, max_cells: int) -> None:
+        """Halving alone would leave up to three quarters of it."""
+        assert compute_partition(mlp(2, 64, 64, 64, 1), square(), max_cells=max_cells).n_cells > 0.6 * max_cells
+
+    def test_what_fits_is_complete(self) -> None:
+        network = lower(mlp(2, 16, 16, 1), (2,))
+        whole = compute_partition(network, square())
+        found = compute_partition(network, square(), max_cells=whole.n_cells)
+        assert_same(found, whole)
+        assert found.is_complete
+        assert found.share == 1.0
+        assert found.asked is None
+        assert found.asked_plane is found.plane
+        assert not compute_partition(network, square(), max_cells=whole.n_cells - 1).is_complete
+
+    def test_it_says_how_much_that_is(self) -> None:
+        found = compute_partition(mlp(2, 64, 64, 1), square(), max_cells=200)
+        side = float(np.ptp(found.plane.domain[:, 0]))
+        assert found.share == pytest.approx(side**2 / 4)
+        np.testing.assert_array_equal(found.asked, square().domain)
+        np.testing.assert_array_equal(found.asked_plane.domain, square().domain)
+        assert "% of the area asked for" in repr(found)
+        certificate = found.certificate(full=True)
+        assert certificate.is_sound
+        assert certificate.share == found.share
+        assert "fits into the budget" in str(certificate)
+
+    def test_other_shapes(self) -> None:
+        triangle = square().with_domain([[0.0, 0.0], [2.0, 0.5], [0.3, 1.7]])
+        found = compute_partition(mlp(2, 64, 64, 1), triangle, max_cells=100)
+        assert found.n_cells <= 100
+        assert_consistent(found)
+        np.testing.assert_allclose(found.plane.domain.mean(axis=0), triangle.domain.mean(axis=0))
+
+    def test_a_bundle_of_lines_in_the_very_middle(self) -> None:
+        """Eight lines through the origin: 16 cells however small the domain."""
+        net = nn.Sequential(nn.Linear(2, 8, bias=False), nn.ReLU(), nn.Linear(8, 1)).double().eval()
+        assert compute_partition(net, square(), max_cells=16).n_cells == 16
+        with pytest.raises(ValueError, match=r"^max_cells, max_memory: expected a budget .* got 15 cells"):
+            compute_partition(net, square(), max_cells=15)
+
+    def test_maxima_curves_and_conditions(self) -> None:
+        net = nn.Sequential(nn.Linear(2, 32), nn.Unflatten(1, (4, 8)), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(16, 16),
+                            nn.Tanh(), nn.Linear(16, 3)).eval()
+        found = compute_partition(net, square(), approximate=0.05, max_cells=120)
+        assert found.n_cells <= 120
+        assert_consistent(found)
+
+    def test_any_number_of_threads(self) -> None:
+        """What is too much does not depend on who counted first."""
+        network, n = lower(mlp(2, 128, 128, 1), (2,)), torch.get_num_threads()
+        found = [compute_partition(network, square(), max_cells=2000) for _ in range(3)]
+        assert len({f.plane.domain.tobytes() for f in found}) == 1
+        assert torch.get_num_threads() == n
+
+
+class TestMemory:
+    def test_more_memory_more_cells(self) -> None:
+        network = lower(mlp(2, 64, 64, 64, 1), (2,))
+        found = [compute_partition(network, square(), max_memory=n).n_cells for n in (1 << 18, 1 << 20, 1 << 22, 1 << 30)]
+        assert found == sorted(found)
+        assert found[0] < found[1] < found[2]
+
+    @pytest.mark.slow
+    def test_a_table_that_is_too_large_is_not_made(self) -> None:
+        """20,000 lines in one cell: a table of 0.8 GB, and some 10^8 cells."""
+        network = lower(mlp(2, 20_000, 1), (2,))
+        started = time.monotonic()
+        found = compute_partition(network, square(), max_memory=1 << 26)
+        assert found.share < 0.01
+        assert found.areas.sum() == pytest.approx(4 * found.share)
+        assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("name", ["max_cells", "max_memory"])
+@pytest.mark.parametrize(("given", "error", "text"), [
+    (0, ValueError, "expected at least 1, got 0"), (-3, ValueError, "got -3"),
+    (2.5, TypeError, "expected a whole number or None"),
+    (True, TypeError, "got True"), ("many", TypeError, "got 'many'"),
+])
+def test_refuses_other_budgets(name: str, given: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=f"^{name}: .*{text}"):
+        compute_partition(mlp(2, 3, 1), square(), **{name: given})
+    assert compute_partition(mlp(2, 3, 1), square(), **{name: np.int64(10**9)}).is_complete
+
+
+class TestExplorer:
+    def test_the_budget_holds_for_what_is_known_and_joined(self) -> None:
+        network, plane = lower(mlp(2, 64, 64, 1), (2,)), square()
+        explorer = Explorer(network, plane)
+        n = explorer.show(plane).n_cells
+        budget = Budget(cells=n + n // 10)
+        wide = plane.with_domain(rectangle(-2, 2, -2, 2))
+        assert compute_partition(network, wide).n_cells > budget.cells
+        found = explorer.show(wide, Watch(budget=budget))
+        assert found.n_cells <= budget.cells
+        np.testing.assert_array_equal(found.asked, wide.domain)
+        assert_same(found, compute_partition(network, wide.with_domain(found.plane.domain)))
+        assert explorer.show(plane, Watch(budget=budget)).is_complete
+        small = explorer.show(plane, Watch(budget=Budget(cells=n // 2)))
+        assert small.n_cells <= n // 2
+        assert explorer.show(plane).is_complete, "what is kept is whole"
+
+
+class TestStopping:
+    class Stop(Exception):
+        """Told to stop."""
+
+    @pytest.mark.parametrize("widths", [(2, 2000, 1), (2, 256, 256, 256, 1)])
+    def test_inside_one_layer(self, widths: tuple[int, ...]) -> None:
+        """The first net is one cell with 2,000 lines: one long call of a compiled loop."""
+        network = lower(mlp(*widths), (2,))
+        at = time.perf_counter() + 0.1
+        late: list[float] = []
+
+        def tick() -> None:
+            if time.perf_counter() > at:
+                late.append(time.perf_counter())
+                raise self.Stop
+
+        with pytest.raises(self.Stop):
+            partition_of(network, square(), Work(), Watch(tick))
+        # Benchmarks measure the goal, 50 ms, on a quiet machine.
+        assert time.perf_counter() - at < 1.0
+        assert time.perf_counter() - late[0] < 0.5, "what still runs looks at the flag"
+
+    def test_over_budget_is_told_where_it_is_asked(self) -> None:
+        with pytest.raises(OverBudget):
+            partition_of(lower(mlp(2, 64, 64, 1), (2,)), square(), Work(), Watch(budget=Budget(cells=50)))
+
+
+def _on_one_line(segment: NDArray[np.float64], weight: NDArray[np.float64], bias: float) -> bool:
+    return bool(np.abs(segment @ weight + bias).max() < 1e-9)
+
+
+class TestSketches:
+    def sketches(self, net: nn.Module, n: int = 2) -> list[Sketch]:
+        found: list[Sketch] = []
+        network = lower(net, (n,))
+        plane = square() if n == 2 else Slice.through(*np.eye(n)[:3])
+
+        class Eager(Watch):
+            """Tells everything that it is offered."""
+
+            def offer(self, make: Any) -> None:
+                found.append(make())
+
+        partition_of(network, plane, Work(), Eager(on_sketch=found.append))
+        return found
+
+    def test_first_come_the_lines_of_the_first_layer(self) -> None:
+        net = mlp(2, 40, 8, 1)
+        lines, *stages = self.sketches(net)
+        assert (lines.n_layers, lines.n_layers_in_all, lines.n_cells) == (1, 2, 0)
+        weight, bias = net[0].weight.detach().numpy(), net[0].bias.detach().numpy()
+        corners = square().domain @ weight.T + bias
+        crossing = np.flatnonzero((corners.min(axis=0) < 0) & (corners.max(axis=0) > 0))
+        assert len(lines.segments) == len(crossing)
+        for segment, unit in zip(lines.segments, crossing):
+            assert _on_one_line(segment, weight[unit], bias[unit])
+            assert np.abs(segment).max(axis=1) == pytest.approx(1.0), "from border to border"
+            assert np.linalg.norm(segment[0] - segment[1]) > 0
+        assert [stage.n_layers for stage in stages] == [1, 2]
+        first = compute_partition(nn.Sequential(*list(net)[:2]).eval(), square())
+        assert stages[0].n_cells == first.n_cells
+        assert len(stages[0].segments) == (first.edge_layer >= 0).sum()
+
+    def test_lines_through_corners(self) -> None:
+        net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU(), nn.Linear(3, 1)).double().eval()
+        net[0].weight.data = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+        lines = self.sketches(net)[0].segments
+        ends = {tuple(sorted(map(tuple, segment.round(12).tolist()))) for segment in lines}
+        assert ends == {((-1.0, -1.0), (1.0, 1.0)), ((0.0, -1.0), (0.0, 1.0)), ((-1.0, 1.0), (1.0, -1.0))}
+
+    def test_none_for_what_is_quick(self) -> None:
+        found: list[Sketch] = []
+        partition_of(lower(mlp(2, 4, 1), (2,)), square(), Work(), Watch(on_sketch=found.append, sketch_after=30.0))
+        assert found == []
+
+    def test_told_in_time(self) -> None:
+        """2,000 lines: their cells take seconds."""
+        network = lower(mlp(2, 2000, 1), (2,))
+        found: list[tuple[float, Sketch]] = []
+        started = time.perf_counter()
+
+        class Stop(Exception):
+            """Seen enough."""
+
+        def seen(sketch: Sketch) -> None:
+            found.append((time.perf_counter() - started, sketch))
+            raise Stop
+
+        with pytest.raises(Stop):
+            partition_of(network, square(), Work(), Watch(on_sketch=seen))
+        seconds, sketch = found[0]
+        assert seconds < 1.0
+        assert sketch.n_cells == 0
+        assert len(sketch.segments) > 1000
+
+
+class TestUpdates:
+    """Weights that change from some layer on."""
+
+    @pytest.mark.parametrize(("place", "n_same"), [(6, 3), (4, 2), (2, 1), (0, 0)])
+    def test_what_comes_before_is_kept(self, place: int, n_same: int) -> None:
+        net, plane = mlp(2, 24, 24, 24, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        explorer.show(plane)
+        net[place].bias.data[0] += 0.125
+        network = lower(net, (2,))
+        assert explorer.update(network) == n_same
+        found = explorer.show(plane)
+        np.testing.assert_array_equal(found.values, compute_partition(network, plane).values)
+        assert_same(found, compute_partition(network, plane))
+        assert found.certificate(full=True).is_sound
+        anew = Work()
+        partition_of(network, plane, anew)
+        assert (explorer.work.vertices_evaluated < anew.vertices_evaluated) == (n_same > 0)
+        assert (explorer.work.cells_reused > 0) == (n_same > 0)
+
+    def test_nothing_of_the_network_before_is_shown(self) -> None:
+        net, plane = mlp(2, 16, 16, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        for view in (plane, plane.with_domain(rectangle(-0.5, 0.5, -0.5, 0.5)), plane.with_domain(rectangle(-1, 1.2, -1, 1))):
+            explorer.show(view)
+        net[2].weight.data *= -1.5
+        network = lower(net, (2,))
+        explorer.update(network)
+        for view in (plane.with_domain(rectangle(-0.4, 0.4, -0.4, 0.4)), plane):
+            assert_same(explorer.show(view), compute_partition(network, view))
+
+    def test_the_same_network_again(self) -> None:
+        net, plane = mlp(2, 16, 16, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        explorer.show(plane)
+        assert explorer.update(lower(net, (2,))) == 3
+        assert_same(explorer.show(plane), compute_partition(net, plane))
+
+    def test_another_architecture(self) -> None:
+        plane = square()
+        explorer = Explorer(lower(mlp(2, 16, 16, 1), (2,)), plane)
+        explorer.show(plane)
+        other = lower(mlp(2, 16, 8, 8, 1), (2,))
+        explorer.update(other)
+        assert_same(explorer.show(plane), compute_partition(other, plane))
