@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, words, type BoardMessage, type InspectionMessage, type PictureMessage } from "./protocol.ts";
+import { decode, words, type BoardMessage, type InspectionMessage, type PictureMessage, type SketchMessage } from "./protocol.ts";
 
 /** A typed array as a DataView at an odd place of a larger buffer, as a websocket frame gives it. */
 function framed(array: ArrayBufferView, offset: number): DataView {
@@ -66,4 +66,11 @@ test("an inspection may have no picture", () => {
 
 test("an unknown kind is an error", () => {
   assert.throws(() => decode({ kind: "surprise" }, []), /surprise/);
+});
+
+test("a sketch's lines are its only buffer", () => {
+  const lines = Float32Array.of(0, 0, 1, 1);
+  const sketch = decode({ kind: "sketch", n_layers: 2 } as { kind: string }, [framed(lines, 1)]) as SketchMessage;
+  assert.equal(sketch.n_layers, 2);
+  assert.deepEqual(sketch.segments, lines);
 });

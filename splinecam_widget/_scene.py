@@ -150,6 +150,12 @@ class Scene:
         self._is_closed = True
         self.shown = self._explorer = self.network = self.board = None
 
+    def update(self, network: Network) -> None:
+        """Show another network from the next wish on; of the same one with other weights, as much as possible is kept."""
+        self.network, self._refusal = network, None
+        if self._explorer is not None:
+            self._explorer.update(network)
+
     def show(
         self, wish: Wish, tick: Callable[[], None] = lambda: None, accept: Callable[[Shown], None] = lambda _: None,
         on_sketch: Callable[[Sketched], None] | None = None,

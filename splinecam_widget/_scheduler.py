@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from .engine.errors import Cancelled
 
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds after which a running job gives way to a newer one of its kind. Stopping sooner would starve: a steady drag would
-then never see a picture; a job shorter than this is always finished."""
+then never see a picture; a job shorter than this is always finished. A browser sends a second request when the first has taken
+as long as this, so that one gives way at once; what it sketched has been seen by then."""
 
 IDLE_SECONDS = 5.0
 """A thread without work ends after this; the next wish starts another."""

@@ -39,6 +39,7 @@ from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate
 from .engine.errors import Cancelled, UnsupportedModelError
+from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain
@@ -59,7 +60,7 @@ class SplineCamWidget(anywidget.AnyWidget):
     ----------
     model : nn.Module or callable of torch operations
         Takes inputs of shape (batch, *input_shape). A module is copied when the widget is made, computed as in eval
-        mode in float64, and never changed; later training does not show.
+        mode in float64, and never changed; later training shows after `update`.
     x1, x2, x3 : (*input_shape,) tensors or arrays
         The anchors A, B and C, as the model takes them.
     images : (n, *input_shape) tensor or array, optional
@@ -164,6 +165,8 @@ class SplineCamWidget(anywidget.AnyWidget):
             isinstance(board, PlaneBoard) and not self._class_names_given
             and network is not None and network.n_outputs in (1, 3)
         )
+        self._output, self._approximate = output, approximate
+        self._next_network: Network | None = None
         self._worker = Worker("splinecam-widget", threads.enter)
         self._answers = Worker("splinecam-widget-answers", threads.enter)
         scene = self._scene  # and not this widget, which a check that still runs would hold
@@ -230,6 +233,33 @@ class SplineCamWidget(anywidget.AnyWidget):
         if self.partition is None:
             raise RuntimeError("the widget is closed")
         return self.partition
+
+    def update(self, model: Any) -> None:
+        """Show the model as it is now, for example after a step of training or with a weight on a slider.
+
+        It is copied again. What the layers before the first one that has changed made of the slice on show is kept.
+
+        Parameters
+        ----------
+        model : nn.Module or callable of torch operations
+            With the inputs and the number of outputs of the one before.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If it is not a CPWL network; the picture stays.
+        ValueError
+            If it has another number of outputs, or the widget is closed or refused the model before.
+        """
+        shape, before = self.input_shape, self._scene.network
+        if shape is None or before is None:
+            raise ValueError("model: expected an open widget that shows a model, got one that is closed or refused its model")
+        network = lower(model, shape, self._output, self._approximate)
+        if network.n_outputs != before.n_outputs:
+            raise ValueError(f"model: expected {before.n_outputs} outputs as before, got {network.n_outputs}")
+        with self._lock:
+            self._next_network = network
+        self._ask(Wish(), {"sequence": 0, "view_id": None})
 
     def open(self) -> None:
         """Open the comm to the browser."""
@@ -319,8 +349,11 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _show(self, wish: Wish, number: int, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
         with self._lock:
+            network, self._next_network = self._next_network, None
             dirty = dict(self._dirty)
             later = {name for name, set_at in self._set_at.items() if set_at > number}
+        if network is not None:
+            self._scene.update(network)
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:

@@ -249,12 +249,14 @@ def _after_stage(
     if any(step.kind == "choice" for step in stage.steps):
         _check_continuity(stage, network, state, tick)
     hats = hats_for(stage, network.shapes, new)
+    tick()
     bounds = advance_bounds(stage, state.bounds)
     if hats is not None and new is not None:
         bounds = {name: hats.bound(name, bound, state.bounds[hats.source]) for name, bound in bounds.items()}
         work.vertices_by_hats += int(new.is_plain.sum()) + len(new.chord_places)
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
+    tick()
     live, signs = advance(stage, network.shapes, state.live, new, tick, cut, hats)
     work.vertices_evaluated += planar.n_vertices
     if stage.cut is None:

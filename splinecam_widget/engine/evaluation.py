@@ -101,6 +101,7 @@ def advance(
         _in_chunks(everywhere, n_old, width, tick)
         _in_chunks(on_edges, len(new.edge_t), width, tick)
         n_chords = len(new.chords[1]) - 1
+        tick()
         _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)), tick)
         _in_chunks(gather_new, len(new.chord_places), width, tick)
     return out, None if gathering is None else gathering.signs()
