@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._embedding import grid_positions
 from ._images import Renderer, array_of, background_png, layout_of
 from .engine.arrays import Float64, as_numbers
 
@@ -40,6 +39,8 @@ class ImageBoard:
     @cached_property
     def positions(self) -> NDArray[np.float32]:
         """(n, 2) float32: the middle of each image, y upwards; images are one apart."""
+        from ._embedding import grid_positions  # which takes a moment to import
+
         return grid_positions(self.images)
 
     @cached_property

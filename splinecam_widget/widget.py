@@ -16,7 +16,7 @@ import traitlets
 from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
 from ._checks import Checks
 from ._colours import COLOR_BY, Colouring, colouring_of
-from ._figure import figure_json
+from ._idle import import_when_idle
 from ._images import Renderer, layout_of
 from ._protocol import (
     Message,
@@ -181,6 +181,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._check_failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
+        from ._figure import figure_json  # bokeh takes a moment to import
+
         default = "output" if self._is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
@@ -549,3 +551,6 @@ def _checked_names(class_names: Any) -> list[str] | None:
     if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
         raise ValueError(f"class_names: expected a list of names, got {class_names!r}")
     return [str(name) for name in class_names]
+
+
+import_when_idle()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
-try:
-    import graph_tool
-    from graph_tool.topology import label_components
-except ImportError:  # no PyPI wheel exists
-    graph_tool = None
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+
+
+@cache
+def graph_tool() -> Any:
+    """The package with its topology, None where it is not installed: no PyPI wheel exists. It takes a moment to import."""
+    try:
+        import graph_tool.topology
+    except ImportError:
+        return None
+    return graph_tool
 
 
 def component_ids(n_nodes: int, links: NDArray[np.integer[Any]]) -> Int64:
@@ -32,7 +35,7 @@ def component_ids(n_nodes: int, links: NDArray[np.integer[Any]]) -> Int64:
     -------
     (n_nodes,) int64
     """
-    labels = _labels_by_scipy(n_nodes, links) if graph_tool is None else _labels_by_graph_tool(n_nodes, links)
+    labels = _labels_by_scipy(n_nodes, links) if graph_tool() is None else _labels_by_graph_tool(n_nodes, links)
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     order = np.empty(len(first), np.int64)
     order[np.argsort(first)] = np.arange(len(first))
@@ -40,15 +43,19 @@ def component_ids(n_nodes: int, links: NDArray[np.integer[Any]]) -> Int64:
 
 
 def _labels_by_graph_tool(n_nodes: int, links: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-    graph = graph_tool.Graph(directed=False)
+    package = graph_tool()
+    graph = package.Graph(directed=False)
     graph.add_vertex(n_nodes)
     graph.add_edge_list(links)
-    labels, _ = label_components(graph)
+    labels, _ = package.topology.label_components(graph)
     found: NDArray[np.integer[Any]] = np.array(labels.a)
     return found
 
 
 def _labels_by_scipy(n_nodes: int, links: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ones = np.ones(len(links), np.int8)
     matrix = coo_array((ones, (links[:, 0], links[:, 1])), shape=(n_nodes, n_nodes))
     found: NDArray[np.integer[Any]] = connected_components(matrix, directed=False)[1]

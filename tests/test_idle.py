@@ -1,0 +1,70 @@
+"""What a first picture needs is imported while the kernel has nothing to do."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from splinecam_widget import _idle
+
+
+def test_every_module_that_is_named_exists() -> None:
+    """But for graph-tool, which is not everywhere; torch may move its own, and then this says so."""
+    for name in _idle.MODULES:
+        if not name.startswith("graph_tool"):
+            importlib.import_module(name)
+
+
+def test_imports_in_turn_and_goes_on_after_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    def seen(name: str) -> None:
+        found.append(name)
+        if name == "missing":
+            raise ImportError(name)
+
+    monkeypatch.setattr(_idle, "MODULES", ("first", "missing", "last"))
+    monkeypatch.setattr(_idle, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(_idle.importlib, "import_module", seen)
+
+    async def run() -> list[str]:
+        _idle.import_when_idle()
+        at_once = list(found)
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        return at_once
+
+    assert asyncio.run(run()) == [], "nothing while the cell runs"
+    assert found == ["first", "missing", "last"]
+
+
+def test_nothing_without_a_loop() -> None:
+    _idle.import_when_idle()
+
+
+@pytest.mark.slow
+def test_a_first_trace_finds_its_modules_there() -> None:
+    """A fresh process: hardly anything is left to import when the loop has run."""
+    code = """
+import asyncio, sys
+
+async def cell():
+    import splinecam_widget.widget
+
+async def main():
+    await cell()
+    await asyncio.sleep(8)
+
+asyncio.run(main())
+before = set(sys.modules)
+import torch
+from splinecam_widget import explain
+explain(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()).eval(), torch.zeros(2))
+print(len(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 60, done.stdout
