@@ -9,15 +9,19 @@ if TYPE_CHECKING:
     from .engine.explain import explain
     from .engine.partition import Partition
     from .engine.slices import Slice
+    from .engine.spreading import partition_many
     from .engine.storage import load_partition
     from .widget import SplineCamWidget
 
-__all__ = ["Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain", "load_partition"]
+__all__ = [
+    "Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain", "load_partition",
+    "partition_many",
+]
 
 _HOMES = {
     "Partition": "engine.partition", "Slice": "engine.slices", "SplineCamWidget": "widget",
     "UnsupportedModelError": "engine.errors", "compute_partition": "engine.compute", "explain": "engine.explain",
-    "load_partition": "engine.storage",
+    "load_partition": "engine.storage", "partition_many": "engine.spreading",
 }
 
 

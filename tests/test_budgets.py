@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
+from splinecam_widget.engine import free_memory as free
+from splinecam_widget.engine import watching
 from splinecam_widget.engine.compute import Work, partition_of
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
@@ -106,6 +109,32 @@ class TestMemory:
         assert found.share < 0.01
         assert found.areas.sum() == pytest.approx(4 * found.share)
         assert time.monotonic() - started < 60
+
+
+class TestFreeMemory:
+    def test_what_does_not_fit_raises_before_it_is_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watching, "free_memory", lambda: 1 << 20)
+        network = lower(mlp(2, 64, 64, 64, 1), (2,))
+        with pytest.raises(MemoryError, match=r"too many cells for the memory that is free: .* max_memory= .* max_cells="):
+            compute_partition(network, square())
+        assert not compute_partition(network, square(), max_cells=200).is_complete
+        assert compute_partition(network, square(), max_memory=1 << 30).is_complete
+
+    def test_of_the_machine_and_its_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        meminfo = tmp_path / "meminfo"
+        monkeypatch.setattr(free, "MEMINFO", meminfo)
+        monkeypatch.setattr(free, "CONTROL_GROUP", tmp_path)
+        meminfo.write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
+        assert free.free_memory() == 3_072_000
+        (tmp_path / "memory.max").write_text("1000000\n")
+        (tmp_path / "memory.current").write_text("600000\n")
+        assert free.free_memory() == 300_000
+        (tmp_path / "memory.max").write_text("max\n")
+        assert free.free_memory() == 3_072_000
+
+    def test_here(self) -> None:
+        found = free.free_memory()
+        assert found is None or 1 << 20 < found < 1 << 50
 
 
 @pytest.mark.parametrize("name", ["max_cells", "max_memory"])

@@ -182,11 +182,16 @@ class TestWhereTheyAreNot:
     @pytest.mark.parametrize("model", [
         nn.Sequential(nn.Linear(4, 6), nn.ReLU6(), nn.Linear(6, 2)).eval(),
         lambda x: x.amax(1, keepdim=True) * 2,
-        nn.Sequential(nn.Linear(4, 1200), nn.ReLU(), nn.Linear(1200, 1000)).eval(),
+        nn.Sequential(nn.Unflatten(1, (1, 2, 2)), nn.Upsample(scale_factor=12), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(),
+                      nn.Conv2d(4, 4, 3, padding=1)).eval(),
         lambda x: torch.where(x > 0, x, 0.1 * x).sum(1, keepdim=True),
-    ], ids=["two knots", "maximum", "large", "condition"])
+    ], ids=["two knots", "maximum", "large convolution", "condition"])
     def test_not_elsewhere(self, model: Any) -> None:
         assert all(found is None for found in self.hats_of(model))
+
+    def test_large_matrices_are_as_large_as_their_columns(self) -> None:
+        found = self.hats_of(nn.Sequential(nn.Linear(4, 1200), nn.ReLU(), nn.Linear(1200, 1000)).eval())
+        assert [h is not None for h in found] == [True]
 
     def test_not_for_few_vertices(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(hats, "LEAST_ENTRIES", 1 << 17)

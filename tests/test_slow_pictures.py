@@ -160,7 +160,7 @@ class TestUpdate:
 
     def test_closed(self, w: SplineCamWidget) -> None:
         w.close()
-        with pytest.raises(ValueError, match="^model: expected an open widget"):
+        with pytest.raises(ValueError, match=r"^model: expected an open widget"):
             w.update(NET)
 
     def test_of_many_only_the_newest_need_be_shown(self, make: MakeWidget) -> None:

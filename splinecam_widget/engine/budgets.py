@@ -36,6 +36,8 @@ def within_budget(plane: Slice, watch: Watch, compute: Callable[[Slice], Partiti
     ------
     ValueError
         If even the smallest domain does not fit.
+    MemoryError
+        If no budget was asked for and the machine's does not suffice.
 
     Notes
     -----
@@ -44,8 +46,9 @@ def within_budget(plane: Slice, watch: Watch, compute: Callable[[Slice], Partiti
     """
     try:
         return compute(plane)
-    except OverBudget:
-        pass
+    except OverBudget as over:
+        if not watch.budget.is_asked:
+            raise _too_much(over) from None
     size, found = 1.0, None
     while found is None:
         size /= 2
@@ -60,6 +63,15 @@ def within_budget(plane: Slice, watch: Watch, compute: Callable[[Slice], Partiti
     if larger >= WORTHWHILE * size:
         found = _attempt(plane, larger, watch, compute) or found
     return replace(found, asked=plane.domain)
+
+
+def _too_much(over: OverBudget) -> MemoryError:
+    found = f"{over.n_cells:,} cells" if over.n_cells else "more cells"
+    if over.n_bytes:
+        found += f" and {over.n_bytes / 2**30:.1f} GiB of arrays"
+    return MemoryError(
+        f"the domain has too many cells for the memory that is free: it came to {found} and was not done; take a smaller "
+        "domain, or pass max_memory= (bytes) or max_cells= for as much of its middle as fits")
 
 
 def _attempt(plane: Slice, size: float, watch: Watch, compute: Callable[[Slice], Partition]) -> Partition | None:

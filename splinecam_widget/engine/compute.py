@@ -65,7 +65,7 @@ class Work:
 
 def compute_partition(
     model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None,
-    max_cells: int | None = None, max_memory: int | None = None,
+    max_cells: int | None = None, max_memory: int | None = None, client: Any = None,
 ) -> Partition:
     """The exact partition of a slice into the cells on which a CPWL network is affine.
 
@@ -83,7 +83,10 @@ def compute_partition(
     max_cells : int or None
         Cells that there may be at any time (those of maxima before they are merged included).
     max_memory : int or None
-        Bytes that the computation's arrays may take.
+        Bytes that the computation's arrays may take. With neither, all of the domain is computed or nothing.
+    client : distributed.Client or None
+        The workers of its cluster compute the domain in tiles, which are joined: the same cells in another order, see
+        `spreading`. The budgets are for one process and cannot be given with it.
 
     Returns
     -------
@@ -97,6 +100,8 @@ def compute_partition(
         If an operation of the model is neither affine nor a known kink; lists all of them.
     TypeError, ValueError
         If an argument is of the wrong kind, or not even the smallest domain fits into the budget.
+    MemoryError
+        If no budget is given and the memory that is free does not suffice.
 
     Warns
     -----
@@ -132,6 +137,12 @@ def compute_partition(
         if network.was_training:
             warnings.warn(
                 "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
+    if client is not None:
+        if max_cells is not None or max_memory is not None:
+            raise ValueError("max_cells, max_memory: expected None with a client, whose workers have memory of their own")
+        from .spreading import spread
+
+        return spread(network, plane, client)
     watch = Watch(budget=budget)
     return within_budget(plane, watch, lambda part: partition_of(network, part, Work(), watch))
 

@@ -30,6 +30,9 @@ OPERATIONS = frozenset({"relu", "leaky_relu", "prelu", "abs"})
 MAX_COLUMN_ENTRIES = 1 << 20
 """Entries of all columns of a stage: 8 MiB. Larger ones would not stay in cache, and convolutions are cheaper than theirs."""
 
+MAX_WEIGHT_ENTRIES = 1 << 24
+"""The same where the stage's own weights are as many, as those of matrices are: these would not stay in cache, either."""
+
 MAX_BATCH_ENTRIES = 1 << 22
 """Entries of one tensor while the columns are found: 32 MiB."""
 
@@ -136,7 +139,9 @@ def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None
         if dependent.intersection(step.sources):
             dependent.add(step.name)
     sizes = {name: math.prod(shapes[name]) for name in stage.kept if name in dependent}
-    if kink.shape != shapes[kink.sources[0]] or n * sum(sizes.values()) > MAX_COLUMN_ENTRIES or (
+    n_weights = sum(value.numel() for step in after for value in step.arguments.values() if isinstance(value, torch.Tensor))
+    n_entries = max(MAX_COLUMN_ENTRIES, min(MAX_WEIGHT_ENTRIES, n_weights))
+    if kink.shape != shapes[kink.sources[0]] or n * sum(sizes.values()) > n_entries or (
             max([2, *sizes.values()]) * stage.width > MAX_BATCH_ENTRIES):
         return None
     sides = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(2, *(1,) * len(kink.shape)).expand(2, *kink.shape)

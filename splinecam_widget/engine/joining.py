@@ -1,4 +1,4 @@
-"""Two partitions of neighbouring rectangles as one of both: the seam between them, which is no edge, is taken out.
+"""Two partitions of neighbouring domains as one of both: the seam between them, which is no edge, is taken out.
 
 Nothing is measured: along the seam both sides must have the same edges, by layer and unit, between cells of the same activation
 patterns. Where they do not (a line runs along the seam, or through a corner; rounding decided otherwise), there is no join, and
@@ -55,6 +55,22 @@ def joined(first: Partition, second: Partition) -> Partition | None:
     shared = _shared_side(*boxes)
     if shared is None:
         return None
+    low, high = np.minimum(boxes[0][0], boxes[1][0]), np.maximum(boxes[0][1], boxes[1][1])
+    return joined_along(first, second, shared, rectangle(low[0], high[0], low[1], high[1]))
+
+
+def joined_along(first: Partition, second: Partition, shared: Float64, domain: Float64) -> Partition | None:
+    """The partition of a convex polygon from those of its parts on either side of a line, or None if they do not fit.
+
+    Parameters
+    ----------
+    first, second : Partition
+        Of one network, in one plane.
+    shared : (2, 2) float64
+        Both ends of the side that the parts share, counter-clockwise in the first; no corners of the polygon.
+    domain : (k, 2) float64
+        The polygon.
+    """
     seam, other = (_seam(partition.planar, corners) for partition, corners in (
         (first, shared), (second, shared[::-1])))
     if seam is None or other is None:
@@ -71,9 +87,8 @@ def joined(first: Partition, second: Partition) -> Partition | None:
     planar, kept = _sewn(a, seam, b, other)
     if planar is None:
         return None
-    low, high = np.minimum(boxes[0][0], boxes[1][0]), np.maximum(boxes[0][1], boxes[1][1])
     return replace(
-        first, plane=first.plane.with_domain(rectangle(low[0], high[0], low[1], high[1])), planar=planar,
+        first, plane=replace(first.plane, domain=domain), planar=planar,
         values=np.concatenate([first.values[kept[0]], second.values[kept[1]]]),
         tolerance=np.maximum(first.tolerance, second.tolerance),
         n_close=first.n_close + second.n_close, n_zero=first.n_zero + second.n_zero,

@@ -10,6 +10,7 @@ from typing import Any
 
 from .arrays import Float64
 from .errors import OverBudget
+from .free_memory import free_memory
 
 MOST_CELLS = 1 << 29
 """Vertices, edges and entries of loops have 32-bit numbers; there are about four entries a cell."""
@@ -31,14 +32,17 @@ class Budget:
         Cells at any time.
     memory : int
         Bytes of arrays that are alive at the same time.
+    is_asked : bool
+        Whether a part of the domain is wanted where all of it does not fit.
     """
 
     cells: int = MOST_CELLS
     memory: int = 1 << 62
+    is_asked: bool = True
 
     @classmethod
     def of(cls, max_cells: Any, max_memory: Any) -> Budget:
-        """From arguments of those names, each a whole number or None.
+        """From arguments of those names, each a whole number or None; with neither, what the machine has.
 
         Raises
         ------
@@ -51,7 +55,9 @@ class Budget:
             if given is not None and given < 1:
                 raise ValueError(f"{name}: expected at least 1, got {given}")
         whole = cls()
-        return cls(min(int(max_cells or whole.cells), whole.cells), int(max_memory or whole.memory))
+        memory = max_memory or free_memory() or whole.memory
+        is_asked = max_cells is not None or max_memory is not None
+        return cls(min(int(max_cells or whole.cells), whole.cells), int(memory), is_asked)
 
     def check(self, n_cells: int, n_bytes: int) -> None:
         """Raise OverBudget if that is more."""
