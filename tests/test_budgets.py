@@ -275,13 +275,56 @@ class TestUpdates:
         network = lower(net, (2,))
         assert explorer.update(network) == n_same
         found = explorer.show(plane)
-        np.testing.assert_array_equal(found.values, compute_partition(network, plane).values)
         assert_same(found, compute_partition(network, plane))
         assert found.certificate(full=True).is_sound
         anew = Work()
         partition_of(network, plane, anew)
         assert (explorer.work.vertices_evaluated < anew.vertices_evaluated) == (n_same > 0)
         assert (explorer.work.cells_reused > 0) == (n_same > 0)
+
+    def test_a_row_of_a_matrix_that_goes_and_comes_back(self) -> None:
+        """Only the changed unit is computed; what a stopped computation wrote is taken back."""
+        net, plane = mlp(2, 32, 32, 32, 1), square()
+        first = lower(net, (2,))
+        explorer = Explorer(first, plane)
+        before = explorer.show(plane)
+        rows = explorer._states[-1].live
+        (name,) = rows
+        values = rows[name].copy()
+        with torch.no_grad():
+            net[4].weight[3] *= -2.0
+            net[4].bias[5] += 0.25
+        second = lower(net, (2,))
+        explorer.update(second)
+        _, patch = explorer._usable_states(plane)
+        assert patch is not None
+        assert patch.units.tolist() == [3, 5]
+
+        class Stop(Exception):
+            """Told to stop."""
+
+        def stop() -> None:
+            if not np.array_equal(rows[name], values):
+                raise Stop
+
+        with pytest.raises(Stop):
+            explorer.show(plane, Watch(stop))
+        np.testing.assert_array_equal(rows[name], values)
+        found = explorer.show(plane)
+        assert_same(found, compute_partition(second, plane))
+        assert not np.array_equal(found.values[:100], before.values[:100])
+        explorer.update(first)
+        assert_same(explorer.show(plane), before)
+
+    def test_several_updates_before_one_picture(self) -> None:
+        net, plane = mlp(2, 24, 24, 24, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        explorer.show(plane)
+        for place, unit in ((4, 1), (4, 2), (6, 0)):
+            net[place].bias.data[unit] += 0.2
+            network = lower(net, (2,))
+            explorer.update(network)
+        assert_same(explorer.show(plane), compute_partition(network, plane))
 
     def test_nothing_of_the_network_before_is_shown(self) -> None:
         net, plane = mlp(2, 16, 16, 1), square()

@@ -180,8 +180,9 @@ class TestJoining:
     """A rectangle that overlaps a known one is computed where it is new, and is the same."""
 
     @pytest.mark.parametrize(("view", "share"), [
-        (rectangle(-0.9, 1.1, -1.1, 0.9), 0.15), (rectangle(-1.25, 1.25, -1.25, 1.25), 0.45),
+        (rectangle(-0.9, 1.1, -1.1, 0.9), 0.15),
         *(pytest.param(view, share, marks=pytest.mark.slow) for view, share in (
+            (rectangle(-1.25, 1.25, -1.25, 1.25), 0.45),
             (rectangle(-0.8, 1.2, -1, 1), 0.15), (rectangle(-1.2, 0.8, -1, 1), 0.15),
             (rectangle(-1, 1, -0.8, 1.2), 0.15), (rectangle(-1, 1, -1.2, 0.8), 0.15),
             (rectangle(-1, 1.5, -0.5, 0.5), 0.4), (rectangle(-1.5, 1.5, -0.2, 0.3), 0.5))),

@@ -163,6 +163,7 @@ class TestUpdate:
         with pytest.raises(ValueError, match=r"^model: expected an open widget"):
             w.update(NET)
 
+    @pytest.mark.slow
     def test_of_many_only_the_newest_need_be_shown(self, make: MakeWidget) -> None:
         w = make(images=IMAGES)
         w.wait(SECONDS)

@@ -43,7 +43,7 @@ def in_tiles(network: Network, plane: Slice, polygon: np.ndarray, n: int, cuts: 
                   in_tiles(network, plane, high, n - n // 2, cuts))
 
 
-@pytest.mark.parametrize("n", [2, 3, 16])
+@pytest.mark.parametrize("n", [2, pytest.param(3, marks=pytest.mark.slow), 16])
 @pytest.mark.parametrize("name", DOMAINS)
 def test_joined_tiles_are_the_whole(network: Network, name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     plane = square().with_domain(DOMAINS[name])
@@ -137,7 +137,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 
 
 class TestCuts:
-    @pytest.mark.parametrize("n", [2, 5, 16])
+    @pytest.mark.parametrize("n", [2, 5, pytest.param(16, marks=pytest.mark.slow)])
     @pytest.mark.parametrize("name", DOMAINS)
     def test_tiles_fill_the_domain_with_like_areas(self, name: str, n: int) -> None:
         areas = _areas(DOMAINS[name], n)

@@ -21,6 +21,7 @@ from .hats import hats_for
 from .lowering import lower
 from .network import Network, Stage
 from .partition import Partition
+from .patching import Patch
 from .planar import NewVertices, PlanarComplex, Room, Signs, chords, split_complex
 from .rounding import CONFIDENCE, Bound, input_bound
 from .slices import Slice
@@ -168,7 +169,7 @@ def partition_of(network: Network, plane: Slice, work: Work, watch: Watch | None
 
 def continued(
     network: Network, plane: Slice, state: State | None, work: Work, watch: Watch,
-    keep: Callable[[State], None] = lambda _: None,
+    keep: Callable[[State], None] = lambda _: None, patch: Patch | None = None,
 ) -> Partition:
     """The partition of a slice from a state that an earlier computation came to, None to begin at the beginning.
 
@@ -178,6 +179,8 @@ def continued(
         Of a network whose stages before `state.number` are the same.
     keep : callable
         Told of every state.
+    patch : Patch or None
+        What is known of one stage.
     """
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
@@ -185,7 +188,7 @@ def continued(
     def compute(tick: Callable[[], None]) -> Partition:
         found = state or State.of_corners(network, plane)
         while True:
-            following = _after_stage(network, found, work, watch, tick)
+            following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
                 found = following
                 keep(found)
@@ -249,7 +252,7 @@ class State:
 
 
 def _after_stage(
-    network: Network, state: State, work: Work, watch: Watch, tick: Callable[[], None]
+    network: Network, state: State, work: Work, watch: Watch, tick: Callable[[], None], patch: Patch | None
 ) -> State | tuple[dict[str, Float64], dict[str, Bound]]:
     """The state after one more stage; what is alive and its bounds after the last one."""
     number, planar, new = state.number, state.planar, state.new
@@ -259,7 +262,7 @@ def _after_stage(
     watch.check(planar.n_cells, n_bytes)
     if any(step.kind == "choice" for step in stage.steps):
         _check_continuity(stage, network, state, tick)
-    hats = hats_for(stage, network.shapes, new)
+    hats = hats_for(stage, network.shapes, new) if patch is None or patch.number != number else None
     tick()
     bounds = advance_bounds(stage, state.bounds)
     if hats is not None and new is not None:
@@ -268,7 +271,11 @@ def _after_stage(
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
     tick()
-    live, signs = advance(stage, network.shapes, state.live, new, tick, cut, hats)
+    if patch is not None and patch.number == number and cut is not None:
+        live = patch.advanced(network, state.live, new, tick)
+        signs: Signs | None = Signs.of(live[cut[0]], cut[1])
+    else:
+        live, signs = advance(stage, network.shapes, state.live, new, tick, cut, hats)
     work.vertices_evaluated += planar.n_vertices
     if stage.cut is None:
         return live, bounds

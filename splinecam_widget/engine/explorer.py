@@ -10,10 +10,12 @@ import numpy as np
 from .arrays import Float64
 from .budgets import within_budget
 from .compute import State, Work, continued, partition_of
+from .hats import carry
 from .joining import is_rectangle, joined, sides_of
 from .lowering import lower
-from .network import Network, common_stages
+from .network import Network, same_stages
 from .partition import Partition
+from .patching import Patch, patch_for
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
@@ -70,8 +72,8 @@ class Explorer:
         self._known: list[Partition] = []
         """Computed ones, the last used last."""
         self._states: list[State] = []
-        """What the last computation of a whole domain went through, as far as the network is still the same."""
-        self._states_of: Slice | None = None
+        """What the last computation of a whole domain went through."""
+        self._states_of: tuple[Network, Slice] | None = None
 
     def show(self, plane: Slice, watch: Watch | None = None) -> Partition:
         """The partition of a slice, or of the middle of its domain if the watch's budget does not reach farther.
@@ -101,11 +103,13 @@ class Explorer:
         int
             How many of its stages, from the first on, are those of the network before; what they made is kept.
         """
-        n_same = common_stages(self.network, network)
+        is_same = same_stages(self.network, network)
+        for same, old, new in zip(is_same, self.network.stages, network.stages):
+            if same:
+                carry(old, new)
         self.network = network
         self._known = []
-        self._states = [state for state in self._states if state.number <= n_same]
-        return n_same
+        return _n_leading(is_same)
 
     def _shown(self, plane: Slice, work: Work, watch: Watch) -> Partition:
         """The partition of all of a domain."""
@@ -120,9 +124,7 @@ class Explorer:
 
     def _computed(self, plane: Slice, work: Work, watch: Watch) -> Partition:
         """From the last state that is known of this slice, or from the beginning."""
-        is_same = self._states_of is not None and _same_plane(self._states_of, plane) and np.array_equal(
-            self._states_of.domain, plane.domain)
-        states = self._states if is_same else []
+        states, patch = self._usable_states(plane)
         found = [*states]
 
         def keep(state: State) -> None:
@@ -130,11 +132,31 @@ class Explorer:
             while sum(other.n_bytes for other in found) > self._memory:
                 found.pop(0)
 
-        result = continued(self.network, plane, states[-1] if states else None, work, watch, keep)
+        try:
+            result = continued(self.network, plane, states[-1] if states else None, work, watch, keep, patch)
+        except BaseException:
+            if patch is not None:
+                patch.undo()
+            raise
         if states:
             work.cells_reused = states[-1].planar.n_cells
-        self._states, self._states_of = found, plane
+        self._states, self._states_of = found, (self.network, plane)
         return result
+
+    def _usable_states(self, plane: Slice) -> tuple[list[State], Patch | None]:
+        """The states of this slice that the network comes to, too, and what is known of the stage after the last one."""
+        if self._states_of is None:
+            return [], None
+        network, before = self._states_of
+        if not (_same_plane(before, plane) and np.array_equal(before.domain, plane.domain)):
+            return [], None
+        n_same = len(network.stages) if network is self.network else _n_leading(same_stages(network, self.network))
+        usable = [state for state in self._states if state.number <= n_same]
+        following = next((state for state in self._states if state.number == n_same + 1), None)
+        if following is None or not usable or usable[-1].number != n_same or following.planar is usable[-1].planar:
+            return usable, None
+        name = network.stages[n_same].kept[0]
+        return usable, patch_for(network, self.network, n_same, following.live[name])
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
         """The partition as far as it is known already."""
@@ -196,6 +218,10 @@ class Explorer:
                 break
             fitting.append(other)
         self._known = [*reversed(fitting), partition]
+
+
+def _n_leading(values: list[bool]) -> int:
+    return next((i for i, value in enumerate(values) if not value), len(values))
 
 
 def _n_bytes(partition: Partition) -> int:

@@ -126,6 +126,12 @@ def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertic
     return _FOUND[stage]
 
 
+def carry(first: Stage, second: Stage) -> None:
+    """Take what was found for one stage for another one that is the same."""
+    if first in _FOUND:
+        _FOUND[second] = _FOUND[first]
+
+
 def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None:
     steps = [step for step in stage.steps if step.kind != "size"]
     if not steps or steps[0].operation not in OPERATIONS or steps[0].kind != "kink":

@@ -352,20 +352,21 @@ class Network:
         return [step for name, step in conditions.items() if name in needed]
 
 
-def common_stages(first: Network, second: Network) -> int:
-    """How many stages at the beginning of two networks are the same, to every bit."""
-    n = 0
+def same_stages(first: Network, second: Network) -> list[bool]:
+    """Which stages of two networks are the same, to every bit, with all that comes into them."""
     if (first.input_shape, first.input_name) != (second.input_shape, second.input_name):
-        return 0
-    for a, b in zip(first.stages, second.stages):
-        steps, others = ((*stage.steps, *([] if stage.cut is None else [stage.cut])) for stage in (a, b))
-        if a.kept != b.kept or len(steps) != len(others) or not all(_is_same_step(*pair) for pair in zip(steps, others)):
-            break
-        n += 1
-    return n
+        return []
+    return [_is_same_stage(a, b) for a, b in zip(first.stages, second.stages)]
 
 
-def _is_same_step(first: Step, second: Step) -> bool:
+def _is_same_stage(first: Stage, second: Stage) -> bool:
+    steps, others = ((*stage.steps, *([] if stage.cut is None else [stage.cut])) for stage in (first, second))
+    return first.kept == second.kept and len(steps) == len(others) and all(
+        is_same_step(a, b) for a, b in zip(steps, others))
+
+
+def is_same_step(first: Step, second: Step) -> bool:
+    """Whether two steps of the same name do the same, to every bit."""
     return (first.name, first.operation, first.kind, first.shape, first.sources) == (
         second.name, second.operation, second.kind, second.shape, second.sources) and (
         _is_same(first.arguments, second.arguments))

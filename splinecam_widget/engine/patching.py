@@ -1,0 +1,94 @@
+"""A stage of which only some units have new weights: their values are computed, the others' are those of the network before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from .arrays import Float64
+from .evaluation import advance
+from .hats import hats_for
+from .network import Network, Stage, is_same_step
+from .planar import Int64, NewVertices
+
+LARGEST_SHARE = 0.5
+"""Of a stage's units: where more have changed, all are computed anew."""
+
+
+@dataclass(eq=False)
+class Patch:
+    """What changes of one stage, written into the rows of the network before: a copy of them would take longer than the rest.
+
+    Attributes
+    ----------
+    number : int
+        The stage.
+    stage : Stage
+        It, with the changed units only.
+    units : (m,) int64
+    rows : (V, n) float64
+        The values of all units before, at the vertices of the state before the stage and those that the cut before it added.
+    replaced : (V, m) float64 or None
+        What was in the place of the changed units.
+    """
+
+    number: int
+    stage: Stage
+    units: Int64
+    rows: Float64
+    replaced: Float64 | None = None
+
+    @property
+    def name(self) -> str:
+        return self.stage.kept[0]
+
+    def advanced(
+        self, network: Network, live: dict[str, Float64], new: NewVertices | None, tick: Callable[[], None]
+    ) -> dict[str, Float64]:
+        """The stage's kept tensor (V, n), as `advance` computes it."""
+        shapes = {**network.shapes, self.name: (len(self.units),)}
+        part, _ = advance(self.stage, shapes, live, new, tick, None, hats_for(self.stage, shapes, new))
+        self.replaced = self.rows[:, self.units]
+        self.rows[:, self.units] = part[self.name]
+        return {self.name: self.rows}
+
+    def undo(self) -> None:
+        """Put back what was there."""
+        if self.replaced is not None:
+            self.rows[:, self.units] = self.replaced
+            self.replaced = None
+
+
+def patch_for(before: Network, after: Network, number: int, rows: Float64) -> Patch | None:
+    """What changes of a stage from one network to another; None unless it ends in a matrix and only rows of that are new."""
+    old, new = before.stages[number], after.stages[number]
+    if old.kept != new.kept or len(old.kept) != 1 or len(old.steps) != len(new.steps) or new.cut is None or old.cut is None:
+        return None
+    last, other = new.steps[-1], old.steps[-1]
+    if last.operation != "linear" or (last.name,) != new.kept or new.cut.sources != (last.name,) or not all(
+            is_same_step(a, b) for a, b in zip((*old.steps[:-1], old.cut), (*new.steps[:-1], new.cut))):
+        return None
+    changed = np.zeros(math.prod(last.shape), np.bool_)
+    arguments: dict[str, Any] = dict(last.arguments)
+    if len(last.shape) != 1 or other.shape != last.shape or rows.shape[1] != len(changed):
+        return None
+    for name in ("weight", "bias"):
+        a, b = other.arguments[name], last.arguments[name]
+        if a is None and b is None:
+            continue
+        if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape):
+            return None
+        changed |= (a != b).reshape(len(changed), -1).any(1).numpy()
+    units = np.flatnonzero(changed)
+    if not 0 < len(units) <= LARGEST_SHARE * len(changed):
+        return None
+    for name in ("weight", "bias"):
+        if arguments[name] is not None:
+            arguments[name] = arguments[name][units].contiguous()
+    step = replace(last, arguments=arguments, shape=(len(units),))
+    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows)
