@@ -2,9 +2,9 @@
 
     python benchmarks/conv.py [--quick]
 
-"forward" is the model itself in float64 torch on as many threads, in batches of 64. Goals stand in brackets, with "missed" where
-they are. The reference implementation of SplineCam took 23 s for its own example (a net of this shape, 2,663 cells). Prints a
-Markdown table and saves it under benchmarks/results.
+"forward" is the model itself in float64 torch on as many threads, in batches of 64. Goals stand in brackets, with "missed"
+where they are. The reference implementation of SplineCam took 23 s for its own example (a net of this shape, 2,663 cells).
+Prints a Markdown table and saves it under benchmarks/results.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from engine import with_goal
 from torch import nn
 
 sys.path.insert(0, str(machine.ROOT / "tests"))
-from zoo import vgg11, vgg16  # the tests' definitions
-
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine.lowering import lower
+from zoo import vgg11, vgg16  # the tests' definitions
 
 BATCH = 64
 
 
 @dataclass(frozen=True)
 class Net:
+    """One net with its slice and goals."""
+
     name: str
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]

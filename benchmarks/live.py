@@ -4,8 +4,8 @@
 
 Start: fresh processes that do as a notebook does (a cell that imports, a moment without cells, a cell with the widget), after
 torch has been imported, with compiled loops on disk. First lines and stopping: the time to the first sketch of a slice, and the
-longest time from one look whether to go on to the next. Weights: a bias is changed and the slice shown again, against computing it
-anew in the same run. Goals stand in brackets. Prints Markdown tables and saves them under benchmarks/results.
+longest time from one look whether to go on to the next. Weights: a bias is changed and the slice shown again, against
+computing it anew in the same run. Goals stand in brackets. Prints Markdown tables and saves them under benchmarks/results.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from sklearn.datasets import load_digits
 from splinecam_widget import SplineCamWidget
 digits = load_digits()
 images = torch.tensor(digits.images / 16, dtype=torch.float32)[:, None]
-net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(),
-                          torch.nn.Linear(64, 10)).eval()
+net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64),
+                          torch.nn.ReLU(), torch.nn.Linear(64, 10)).eval()
 started = time.perf_counter()
 w = SplineCamWidget(net, *images[:3], images=images, labels=digits.target)
 w.wait(100)
@@ -120,7 +120,7 @@ def weights() -> str:
         explorer = Explorer(lower(model, (2,)), square(), memory=1 << 31)
         explorer.show(square())
         places = [i for i, layer in enumerate(model) if isinstance(layer, nn.Linear)]
-        for what, place, goal in (("outputs", places[-1], None), ("last kink", places[-2], 3.0), ("kink before", places[-3], None)):
+        for what, place, goal in zip(("outputs", "last kink", "kink before"), places[::-1], (None, 3.0, None)):
             times = []
             for _ in range(5):
                 with torch.no_grad():

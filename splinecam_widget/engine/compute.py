@@ -67,6 +67,7 @@ class Work:
 def compute_partition(
     model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None,
     max_cells: int | None = None, max_memory: int | None = None, client: Any = None,
+    device: str = "cpu",
 ) -> Partition:
     """The exact partition of a slice into the cells on which a CPWL network is affine.
 
@@ -88,6 +89,8 @@ def compute_partition(
     client : distributed.Client or None
         The workers of its cluster compute the domain in tiles, which are joined: the same cells in another order, see
         `spreading`. The budgets are for one process and cannot be given with it.
+    device : str
+        Where torch runs the network on vertices, in float64: "cpu", "cuda", "cuda:1", ... Cells are split on the CPU.
 
     Returns
     -------
@@ -138,6 +141,8 @@ def compute_partition(
         if network.was_training:
             warnings.warn(
                 "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
+    if device != "cpu":
+        network = on_device(network, device)
     if client is not None:
         if max_cells is not None or max_memory is not None:
             raise ValueError("max_cells, max_memory: expected None with a client, whose workers have memory of their own")
@@ -146,6 +151,24 @@ def compute_partition(
         return spread(network, plane, client)
     watch = Watch(budget=budget)
     return within_budget(plane, watch, lambda part: partition_of(network, part, Work(), watch))
+
+
+def on_device(network: Network, device: str) -> Network:
+    """The same network, run elsewhere.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such device.
+    """
+    if not isinstance(device, str):
+        raise TypeError(f"device: expected a name such as 'cpu' or 'cuda', got {device!r}")
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device).cpu()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        text = str(error).splitlines()[0]
+        raise ValueError(f"device: expected one that computes in float64 here, got {device!r}: {text}") from None
+    return replace(network, device=device)
 
 
 def partition_of(network: Network, plane: Slice, work: Work, watch: Watch | None = None) -> Partition:
@@ -275,7 +298,8 @@ def _after_stage(
         live = patch.advanced(network, state.live, new, tick)
         signs: Signs | None = Signs.of(live[cut[0]], cut[1])
     else:
-        live, signs = advance(stage, network.shapes, state.live, new, tick, cut, hats)
+        live, signs = advance(
+            network.stages_on_device[number], network.shapes, state.live, new, tick, cut, hats, network.device)
     work.vertices_evaluated += planar.n_vertices
     if stage.cut is None:
         return live, bounds

@@ -31,7 +31,7 @@ LEAST_CHUNK_ENTRIES = 1 << 16
 
 def advance(
     stage: Stage, shapes: Mapping[str, tuple[int, ...]], live: Mapping[str, Float64], new: NewVertices | None,
-    tick: Callable[[], None], cut: tuple[str, Float64] | None = None, hats: Hats | None = None,
+    tick: Callable[[], None], cut: tuple[str, Float64] | None = None, hats: Hats | None = None, device: str = "cpu",
 ) -> tuple[dict[str, Float64], Signs | None]:
     """The kept tensors as rows (V, n), at the old vertices and the new ones, and the signs of one of them.
 
@@ -47,6 +47,8 @@ def advance(
         The tensor whose signs are wanted, and its tolerance. They are taken from each chunk while that is in cache.
     hats : Hats or None
         With these, the network is not run at new vertices, but for those on edges with an end where a unit has no sign.
+    device : str
+        Where the stage's constants are. Several threads prepare chunks and take their results while others are computed there.
     """
     n_old = len(next(iter(live.values())))
     n_new = 0 if new is None else len(new)
@@ -56,11 +58,12 @@ def advance(
     gathering = None if cut is None else SignGathering(n, cut[1])
 
     def run(blocks: dict[str, Float64], n_rows: int, where: Any) -> None:
-        tensors = {name: torch.from_numpy(rows).reshape(n_rows, *shapes[name]) for name, rows in blocks.items()}
+        tensors = {
+            name: torch.from_numpy(rows).reshape(n_rows, *shapes[name]).to(device) for name, rows in blocks.items()}
         with torch.no_grad():
             env = run_steps(stage.steps, tensors, n_rows)
         for name in stage.kept:
-            out[name][where] = env[name].reshape(n_rows, -1).numpy()
+            out[name][where] = env[name].reshape(n_rows, -1).cpu().numpy()
 
     def gather(start: int, stop: int) -> None:
         if cut is not None and gathering is not None:

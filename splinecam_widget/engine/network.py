@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -206,6 +206,8 @@ class Network:
     n_outputs : int
     reference : nn.Module or None
         The copy of the user's model itself, in float64 and eval mode, to compare with; not pickled.
+    device : str
+        Where torch runs its stages on vertices: "cpu", "cuda", "cuda:1", ...
     """
 
     input_shape: tuple[int, ...]
@@ -216,6 +218,7 @@ class Network:
     was_training: bool
     n_outputs: int
     reference: torch.nn.Module | None = None
+    device: str = "cpu"
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"reference": None}
@@ -337,6 +340,24 @@ class Network:
         kept.reverse()
         return tuple(Stage((*sizes, *group), names, cut) for group, names, cut in zip(groups, kept, cuts))
 
+
+    @cached_property
+    def stages_on_device(self) -> tuple[Stage, ...]:
+        """The stages with their constants on `device`."""
+        if self.device == "cpu":
+            return self.stages
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return value.to(self.device)
+            if isinstance(value, (list, tuple)):
+                return [moved(entry) for entry in value]
+            return torch.device(self.device) if isinstance(value, torch.device) else value
+
+        def there(step: Step) -> Step:
+            return replace(step, arguments={name: moved(value) for name, value in step.arguments.items()})
+
+        return tuple(replace(stage, steps=tuple(there(step) for step in stage.steps)) for stage in self.stages)
 
     def _conditions_for(self, group: list[Step]) -> list[Step]:
         """Conditions that steps use and that others made: they have no value on lines, so none can be kept for new vertices."""
