@@ -77,6 +77,9 @@ chromium:
 bench: setup
 	@$(RUN) benchmarks/engine.py
 	@$(RUN) benchmarks/growth.py
+	@$(RUN) benchmarks/live.py
+	@$(RUN) benchmarks/conv.py
+	@$(RUN) benchmarks/scale.py
 
 benchmark: setup
 	@$(RUN) benchmarks/engine.py --quick

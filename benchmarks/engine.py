@@ -2,7 +2,8 @@
 
 "ours" starts from the network as read once by `lower`, as a widget does on every drag, and regioncam starts from weight
 arrays. "from the model" reads the model again; "first" is the first call for this model. "forward" is the model itself in
-float64 torch over all vertices that were found. Goals stand in brackets, with "missed" where they are.
+float64 torch over all vertices that were found. "naive" splits polygons one by one in numpy (naive.py). Goals stand in
+brackets, with "missed" where they are.
 
     python benchmarks/engine.py --quick                 leaves out the two nets that take regioncam ten seconds
     python benchmarks/engine.py --net 2-64x4-1 --repeats 9
@@ -23,6 +24,7 @@ from typing import Any
 
 import machine
 import torch
+from naive import naive_cells
 from nets import NETS, Net
 
 from splinecam_widget import Slice, compute_partition
@@ -30,6 +32,9 @@ from splinecam_widget.engine.lowering import lower
 
 LEAST_SECONDS = 0.3
 """Runs shorter than this are repeated: the first few wait for caches."""
+
+MOST_NAIVE_CELLS = 30_000
+"""The naive way takes a second for some thousand cells."""
 
 SLOW_PEER_MS = 2_000
 """`--quick` leaves out nets on which regioncam takes longer."""
@@ -96,6 +101,10 @@ def measured(net: Net, repeats: int, peer_repeats: int) -> dict[str, Any]:
     if peer_repeats:
         peer, cells = best_of(peer_repeats, regioncam_run(net))
         row |= {"regioncam_ms": 1e3 * peer, "regioncam_cells": cells, "gain": peer / ours}
+        if net.cells <= MOST_NAIVE_CELLS:
+            start = time.perf_counter()
+            cells = naive_cells(net.build(), s)
+            row |= {"naive_ms": 1e3 * (time.perf_counter() - start), "naive_cells": cells}
     return row
 
 
@@ -128,8 +137,8 @@ def best_of(repeats: int, run: Callable[[], Any]) -> tuple[float, Any]:
 
 def report(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
     """The table in Markdown, with the machine below it."""
-    head = ("net (seed, s)", "cells", "first", "from the model", "ours", "regioncam", "times as fast", "draft", "forward",
-            "in forwards")
+    head = ("net (seed, s)", "cells", "first", "from the model", "ours", "regioncam", "times as fast", "draft", "naive",
+            "forward", "in forwards")
     lines = [head, ("---", *["---:"] * (len(head) - 1))]
     for row in rows:
         gain = row.get("gain")
@@ -141,10 +150,18 @@ def report(rows: list[dict[str, Any]], where: dict[str, Any]) -> str:
             f"{row['net']} ({row['seed']}, {row['half_side']:g})", cells, f"{row['first_ms']:,.0f} ms",
             f"{row['model_ms']:,.0f} ms", f"{row['ours_ms']:,.1f} ms", peer,
             with_goal(gain, row["least_gain"], "≥", 1), number(row["gain_of_draft"], 1),
+            naive(row),
             f"{row['forward_ms']:,.1f} ms", with_goal(row["forwards"], row["most_forward"], "≤", 2),
         ))
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return f"{table}\n\n{machine.sentence(where)}\ntorch threads: {where['torch_threads']}. Best of several runs."
+
+
+def naive(row: dict[str, Any]) -> str:
+    if "naive_ms" not in row:
+        return "-"
+    wrong = "" if row["naive_cells"] == row["cells_true"] else f" ({row['naive_cells']:,} cells)"
+    return f"{row['naive_ms']:,.0f} ms{wrong}"
 
 
 def number(value: float | None, digits: int) -> str:

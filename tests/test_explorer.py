@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from splinecam_widget.engine.compute import Work, compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import Network, lower
 from splinecam_widget.engine.slices import Slice, rectangle
-from splinecam_widget.engine.watching import Watch
+from splinecam_widget.engine.watching import Budget, Watch
 
 
 @pytest.fixture(scope="module")
@@ -257,17 +259,19 @@ class TestJoining:
         assert_same(explorer.show(triangle), compute_partition(network, triangle))
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["pan", "zoom", "anchor", "reset"]), st.floats(-1, 1), st.floats(-1, 1)), max_size=8)
+STEPS = st.lists(st.tuples(
+    st.sampled_from(["pan", "zoom", "anchor", "reset", "bias", "row", "layer", "undo", "stop", "budget"]),
+    st.floats(-0.9, 0.9), st.floats(-0.9, 0.9)), min_size=1, max_size=8)
 
 
-@cases(12)
+@cases(8)
 @given(steps=STEPS, seed=st.integers(0, 3))
 def test_any_sequence_of_changes_gives_what_computing_anew_gives(steps: list[tuple[str, float, float]], seed: int) -> None:
     net = mlp(4, 12, 12, 2, seed=seed)
-    network = lower(net, (4,))
+    networks = [lower(net, (4,))]
     anchors = np.random.default_rng(seed).normal(size=(3, 4))
     plane = Slice.through(*anchors)
-    explorer = Explorer(network, plane, memory=1 << 18)
+    explorer = Explorer(networks[0], plane, memory=1 << 18)
     for kind, x, y in steps:
         low, high = plane.domain.min(axis=0), plane.domain.max(axis=0)
         size = high - low
@@ -281,6 +285,39 @@ def test_any_sequence_of_changes_gives_what_computing_anew_gives(steps: list[tup
         elif kind == "anchor":
             anchors[0] = anchors[0] + (x, y, 0.1, 0.0)
             plane = Slice.through(*anchors)
+        elif kind in ("bias", "row", "layer"):
+            layer = net[2 * int(abs(3.3 * x))]
+            unit = 0 if kind == "layer" else slice(None) if kind == "row" else int(y > 0)
+            with torch.no_grad():
+                (layer.bias if kind == "bias" else layer.weight)[unit] += y
+            networks.append(lower(net, (4,)))
+            explorer.update(networks[-1])
+        elif kind == "undo":
+            if len(networks) > 1:
+                networks.pop()
+            explorer.update(networks[-1])
+        elif kind == "stop":
+            _stopped(explorer, plane, int(10 * abs(x)))
+        elif kind == "budget":
+            n = 2 + int(40 * abs(x))
+            found = explorer.show(plane, Watch(budget=Budget(cells=n)))
+            assert found.n_cells <= n
+            assert_same(found, compute_partition(networks[-1], plane.with_domain(found.plane.domain)))
         else:
             plane = Slice.through(*anchors)
-        assert_same(explorer.show(plane), compute_partition(network, plane))
+        assert_same(explorer.show(plane), compute_partition(networks[-1], plane))
+
+
+def _stopped(explorer: Explorer, plane: Slice, n_ticks: int) -> None:
+    """A wider view that is stopped after some looks, or not."""
+    class Stop(Exception):
+        """Told to stop."""
+
+    ticks = iter(range(n_ticks))
+
+    def tick() -> None:
+        if next(ticks, None) is None:
+            raise Stop
+
+    with suppress(Stop):
+        explorer.show(plane.with_domain(2.0 * plane.domain), Watch(tick))
