@@ -28,6 +28,9 @@ EDGES_AT_A_TIME = 4096
 LEAST_RUNS = 4
 """With fewer, handing them to threads costs more than it brings."""
 
+RUNS_AT_A_TIME = 16
+"""Runs of cells that one thread puts into their places at a time."""
+
 LONG_SPLIT = 1 << 15
 """Crossings squared a cell, of a split that takes more than a few milliseconds: lines cross lines."""
 
@@ -315,10 +318,11 @@ def split_complex(
     n_cells = sum(len(part[3]) for part in parts)
     if stop[0] or n_cells > room.cells:
         raise OverBudget(n_cells)
-    out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces)
+    out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces, tick)
     (cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chord_places, chords, chord_units,
      odd) = out
 
+    tick()
     new = NewVertices(before.edges[parents], t, chord_ends, weights, chord_places, parents, offsets, units, found, tolerance)
     after = PlanarComplex(
         np.concatenate([before.points, new.rows(before.points)]),
@@ -390,7 +394,7 @@ def cells_beside_edges(planar: PlanarComplex) -> Int32:
     return beside
 
 
-def _joined(parts, first_chord_vertex: int, first_chord_edge: int):  # type: ignore[no-untyped-def]
+def _joined(parts, first_chord_vertex: int, first_chord_edge: int, tick):  # type: ignore[no-untyped-def]
     """The results of consecutive runs of cells as one, as if one thread had taken them all."""
     sizes = np.array([[len(part[i]) for part in parts] for i in (3, 1, 5, 8)])
     starts = np.concatenate([np.zeros((4, 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
@@ -401,7 +405,12 @@ def _joined(parts, first_chord_vertex: int, first_chord_edge: int):  # type: ign
         np.empty((n_inner, 4), np.int32), np.empty((n_inner, 3)), np.empty((n_inner, 2), np.int32),
         np.empty((n_chords, 2), np.int32), np.empty(n_chords, np.int32),
     )
-    for part, first in zip(parts, starts.T.tolist()):
-        place: Any = _cell_kernel.place_cells
-        place(*part[:10], *out, *first, first_chord_vertex, first_chord_edge)
+    firsts = starts.T.tolist()
+
+    def place(begin: int, end: int) -> None:
+        kernel: Any = _cell_kernel.place_cells
+        for part, first in zip(parts[begin:end], firsts[begin:end]):
+            kernel(*part[:10], *out, *first, first_chord_vertex, first_chord_edge)
+
+    _in_runs(place, len(parts), RUNS_AT_A_TIME, tick)
     return (*out, sum(part[10] for part in parts))
