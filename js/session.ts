@@ -363,6 +363,7 @@ export class Session {
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);
     if (isClosed) {
+      this.slice?.endSketch();
       this.certificate.close();
     }
   }

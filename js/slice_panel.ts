@@ -58,6 +58,8 @@ export class SlicePanel {
   private anchors: readonly Point[] = [];
   private hoveredCell = -1;
   private isEnabled = true;
+  /** What is shown in the picture's place. */
+  private sketched: SketchMessage | null = null;
   /** Where the pointer rests on the frame, in pixels. */
   private pointer: Point | null = null;
   private size: Size = { width: 1, height: 1 };
@@ -89,8 +91,10 @@ export class SlicePanel {
         view: () => this.view,
         size: () => this.size,
         onView: (view) => {
-          this.view = view;
-          events.onView(view);
+          if (!this.isSketched) {
+            this.view = view;
+            events.onView(view);
+          }
         },
         onEnd: () => this.look(),
         onIgnoredWheel: () => this.showHint(WHEEL_HINT),
@@ -114,6 +118,9 @@ export class SlicePanel {
     if (this.picture !== null) {
       this.plot.show(this.picture);
     }
+    if (this.sketched !== null) {
+      this.plot.sketch(this.sketched);
+    }
   }
 
   get view(): Rect {
@@ -136,14 +143,14 @@ export class SlicePanel {
 
   show(picture: PictureMessage): void {
     this.picture = picture;
-    this.setSketched(false);
+    this.setSketched(null);
     this.setHovered(-1);
     this.plot.show(picture);
   }
 
   /** Shows lines in place of the picture, until the next one. Places in their plane mean nothing to Python yet. */
   sketch(sketch: SketchMessage): void {
-    this.setSketched(true);
+    this.setSketched(sketch);
     this.setHovered(-1);
     this.view = sketch.view;
     this.setAnchors(sketch.slice);
@@ -153,7 +160,7 @@ export class SlicePanel {
   /** Back to the picture before: the one that was sketched does not come. */
   endSketch(): void {
     if (this.isSketched) {
-      this.setSketched(false);
+      this.setSketched(null);
       this.plot.sketch(null);
       if (this.picture !== null) {
         this.view = this.picture.view;
@@ -162,12 +169,13 @@ export class SlicePanel {
   }
 
   get isSketched(): boolean {
-    return this.el.classList.contains("sc-sketched");
+    return this.sketched !== null;
   }
 
-  private setSketched(isSketched: boolean): void {
-    this.el.classList.toggle("sc-sketched", isSketched);
-    this.handles.setEnabled(this.isEnabled && !isSketched);
+  private setSketched(sketch: SketchMessage | null): void {
+    this.sketched = sketch;
+    this.el.classList.toggle("sc-sketched", sketch !== null);
+    this.handles.setEnabled(this.isEnabled && sketch === null);
   }
 
   recolour({ colours, piecePoints, pieceOffsets, pieceColours, legend }: ColoursMessage): void {

@@ -121,16 +121,16 @@ class Scene:
     domain : (k, 2) float64 or None
     output, approximate :
         See `compute_partition`.
-    budget : Budget
-        For each picture.
+    budget : callable
+        What a picture may take, asked for each.
     """
 
     def __init__(
         self, model: Any, anchors: Sequence[Float64], board: ImageBoard | PlaneBoard | None, domain: Any,
-        output: str | int | None = None, approximate: float | None = None, budget: Budget | None = None,
+        output: str | int | None = None, approximate: float | None = None, budget: Callable[[], Budget] = Budget,
     ) -> None:
         self.board = board
-        self._budget = budget or Budget()
+        self._budget = budget
         self.shown: Shown | None = None
         self._explorer: Explorer | None = None
         self._first = Wish(tuple(anchors), domain)
@@ -199,7 +199,7 @@ class Scene:
         sketched = None if on_sketch is None or not is_new_plane else (
             lambda sketch: on_sketch(Sketched(sketch, plane, number)))
         is_quick = before is not None and before.seconds < SLOW_SECONDS
-        watch = Watch(tick, self._budget, sketched, SLOW_SECONDS if is_quick else FIRST_SKETCH_SECONDS)
+        watch = Watch(tick, self._budget(), sketched, SLOW_SECONDS if is_quick else FIRST_SKETCH_SECONDS)
         partition = explorer.show(plane, watch)
         if before is not None and partition.planar is before.partition.planar:
             winners = before.winners

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._scene import Shown
+from .engine.errors import percent_text
 
 
 def state_of(shown: Shown) -> str:
@@ -21,8 +22,8 @@ def text_of(shown: Shown) -> str:
     steps = partition.network.approximations
     kind = f"approximation, activations to within {max(step.deviation for step in steps):g}" if steps else "exact"
     if not partition.is_complete:
-        return (f"{_counted(partition.n_cells, 'cell')} in the middle {_percent(partition.share)} of the view · {kind} there · "
-                f"{time_text} · all of it is too much: zoom in for the rest")
+        return (f"{_counted(partition.n_cells, 'cell')} in the middle {percent_text(partition.share)} of the view · "
+                f"{kind} there · {time_text} · all of it is too much: zoom in for the rest")
     known = "" if shown.work.vertices_evaluated else ", nothing new to compute"
     return (f"{_counted(partition.n_cells, 'cell')} · {_counted(partition.n_regions, 'linear region')} · {kind} · "
             f"{time_text}{known}")
@@ -30,7 +31,3 @@ def text_of(shown: Shown) -> str:
 
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' if n != 1 else ''}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g}%"

@@ -149,6 +149,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         shape = anchors.input_shape
         points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
         board = checked_board(images, labels, background, extent, shape)
+        Budget.of(max_cells, max_memory)
         self._class_names = _checked_names(class_names)
         check_labels(board, self._class_names)
         self._class_names_given = self._class_names is not None
@@ -158,7 +159,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
         self._scene = Scene(model, points, board, None if domain is None else as_domain(domain), output, approximate,
-                            Budget.of(max_cells, max_memory))
+                            lambda: Budget.of(max_cells, max_memory))
         network = self._scene.network
         # The outputs are then the picture's grey or RGB values, and not scores of classes.
         self._is_regression = (
@@ -239,7 +240,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     def update(self, model: Any) -> None:
         """Show the model as it is now, for example after a step of training or with a weight on a slider.
 
-        It is copied again. What the layers before the first one that has changed made of the slice on show is kept.
+        It is copied again. What the layers before the first one that has changed made of the slice is kept, if that was not
+        zoomed or panned since it was computed.
 
         Parameters
         ----------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,9 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
+from splinecam_widget.engine import explorer as explorer_module
 from splinecam_widget.engine import free_memory as free
-from splinecam_widget.engine import watching
+from splinecam_widget.engine import patching, watching
 from splinecam_widget.engine.compute import Work, partition_of
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
@@ -75,7 +79,7 @@ class TestCells:
         """Eight lines through the origin: 16 cells however small the domain."""
         net = nn.Sequential(nn.Linear(2, 8, bias=False), nn.ReLU(), nn.Linear(8, 1)).double().eval()
         assert compute_partition(net, square(), max_cells=16).n_cells == 16
-        with pytest.raises(ValueError, match=r"^max_cells, max_memory: expected a budget .* got 15 cells"):
+        with pytest.raises(ValueError, match=r"^max_cells, max_memory: expected a budget .* at least .* cells"):
             compute_partition(net, square(), max_cells=15)
 
     def test_maxima_curves_and_conditions(self) -> None:
@@ -115,7 +119,7 @@ class TestFreeMemory:
     def test_what_does_not_fit_raises_before_it_is_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watching, "free_memory", lambda: 1 << 20)
         network = lower(mlp(2, 64, 64, 64, 1), (2,))
-        with pytest.raises(MemoryError, match=r"too many cells for the memory that is free: .* max_memory= .* max_cells="):
+        with pytest.raises(MemoryError, match=r"too many cells for the memory that is free .* max_cells= or max_memory="):
             compute_partition(network, square())
         assert not compute_partition(network, square(), max_cells=200).is_complete
         assert compute_partition(network, square(), max_memory=1 << 30).is_complete
@@ -127,8 +131,12 @@ class TestFreeMemory:
         meminfo.write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
         assert free.free_memory() == 3_072_000
         (tmp_path / "memory.max").write_text("1000000\n")
-        (tmp_path / "memory.current").write_text("600000\n")
+        (tmp_path / "memory.current").write_text("700000\n")
+        (tmp_path / "memory.stat").write_text("anon 500000\nactive_file 100000\ninactive_file 100000\n")
         assert free.free_memory() == 300_000
+        (tmp_path / "memory.current").write_text("2000000\n")
+        assert free.free_memory() == 0
+        assert Budget.of(None, None).memory == 0, "nothing is not everything"
         (tmp_path / "memory.max").write_text("max\n")
         assert free.free_memory() == 3_072_000
 
@@ -165,6 +173,34 @@ class TestExplorer:
         small = explorer.show(plane, Watch(budget=Budget(cells=n // 2)))
         assert small.n_cells <= n // 2
         assert explorer.show(plane).is_complete, "what is kept is whole"
+
+    @pytest.mark.parametrize("budget", [Budget(cells=900), Budget(memory=1_200_000)])
+    def test_one_view_stays_what_it_is(self, budget: Budget) -> None:
+        """What is known of its middle must not bring it over the budget piece by piece."""
+        network, plane = lower(mlp(2, 64, 64, 64, 1), (2,)), square()
+        explorer = Explorer(network, plane)
+        first = explorer.show(plane, Watch(budget=budget))
+        assert not first.is_complete
+        for _ in range(3):
+            again = explorer.show(plane, Watch(budget=budget))
+            np.testing.assert_array_equal(again.plane.domain, first.plane.domain)
+            assert explorer.work.vertices_evaluated == 0
+        wide = explorer.show(plane.with_domain(1.02 * plane.domain), Watch(budget=budget))
+        assert wide.n_cells <= budget.cells
+        assert explorer_module._n_bytes(wide) <= budget.memory
+        assert explorer.show(plane).is_complete
+
+    def test_a_part_is_updated_as_a_part(self) -> None:
+        net, plane, budget = mlp(2, 64, 64, 64, 1), square(), Budget(cells=900)
+        explorer = Explorer(lower(net, (2,)), plane)
+        first = explorer.show(plane, Watch(budget=budget))
+        net[6].bias.data[0] += 0.5
+        network = lower(net, (2,))
+        explorer.update(network)
+        found = explorer.show(plane, Watch(budget=budget))
+        np.testing.assert_array_equal(found.plane.domain, first.plane.domain)
+        assert explorer.work.vertices_evaluated == len(found.vertices), "only the outputs"
+        assert_same(found, compute_partition(network, plane.with_domain(found.plane.domain)))
 
 
 class TestStopping:
@@ -315,6 +351,47 @@ class TestUpdates:
         assert not np.array_equal(found.values[:100], before.values[:100])
         explorer.update(first)
         assert_same(explorer.show(plane), before)
+
+    def test_the_tolerance_is_that_of_computing_anew(self) -> None:
+        """Values of a patch come from hats, with roundings of their own."""
+        net, plane = mlp(2, 128, 64, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        explorer.show(plane)
+        net[2].bias.data[3] += 0.01
+        network = lower(net, (2,))
+        explorer.update(network)
+        assert explorer._usable_states(plane)[1] is not None
+        found, expected = explorer.show(plane), compute_partition(network, plane)
+        np.testing.assert_allclose(found.tolerance, expected.tolerance, rtol=1e-6)
+        for a, b in zip(found.zero_tolerances, expected.zero_tolerances):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+    def test_an_interrupt_while_a_patch_is_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C comes on the user's thread, while another one computes."""
+        net, plane = mlp(2, 32, 32, 1), square()
+        explorer = Explorer(lower(net, (2,)), plane)
+        explorer.show(plane)
+        real = patching.advance
+
+        def slow(*args: Any) -> Any:
+            assert threading.current_thread() is not threading.main_thread()
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+            return real(*args)
+
+        net[2].bias.data[3] += 0.7
+        explorer.update(lower(net, (2,)))
+        with monkeypatch.context() as patched:
+            patched.setattr(patching, "advance", slow)
+            with pytest.raises(KeyboardInterrupt):
+                explorer.show(plane)
+        net[2].bias.data[3] -= 0.7
+        net[2].bias.data[5] += 0.7
+        network = lower(net, (2,))
+        explorer.update(network)
+        found = explorer.show(plane)
+        assert_same(found, compute_partition(network, plane))
+        assert found.certificate(full=True).is_sound
 
     def test_several_updates_before_one_picture(self) -> None:
         net, plane = mlp(2, 24, 24, 24, 1), square()

@@ -19,13 +19,13 @@ from splinecam_widget._words import state_of, text_of
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.watching import Budget, Sketch
 from widget_checks import assert_same_partition, fresh_partition, small_net
-from widget_wire import IMAGES, NET, SECONDS, MakeWidget, image, picture, request, sent
+from widget_wire import IMAGES, NET, SECONDS, MakeWidget, image, picture, request, sent, wait_checked
 
 POINTS = [np.array(x) for x in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
 
 
 def scene_of(model: Any, n_cells: int | None = None) -> Scene:
-    return Scene(model, POINTS, None, None, budget=Budget.of(n_cells, None))
+    return Scene(model, POINTS, None, None, budget=lambda: Budget.of(n_cells, None))
 
 
 class TestTooMuch:
@@ -68,6 +68,10 @@ class TestTooMuch:
         assert w.status["state"] == "partial"
         assert w.status["cells"] == found.n_cells <= 4
         assert w.domain is None, "the view is still the default one"
+        w.x2 = IMAGES[1] + 0.01 * (IMAGES[2] - IMAGES[0])  # in the plane
+        again = w.wait(SECONDS)
+        assert w.status["state"] == "partial", "the same view stays what it is"
+        np.testing.assert_array_equal(again.asked_plane.anchors, again.plane.anchors)
         assert not picture(w).content["complete"]
 
     @pytest.mark.parametrize("name", ["max_cells", "max_memory"])
@@ -147,6 +151,27 @@ class TestUpdate:
         w.wait(SECONDS)
         w.update(self.changed())
         assert w.wait(SECONDS).certificate(full=True).is_sound
+
+    def test_a_boundary_that_moves_though_no_cell_does(self, make: MakeWidget) -> None:
+        """All units are on, everywhere: one cell before and after, and the boundary leaves the view."""
+        model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)).eval()
+        with torch.no_grad():
+            model[0].weight.copy_(torch.eye(2))
+            model[0].bias.fill_(50.0)
+            model[2].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+            model[2].bias.copy_(torch.tensor([-50.25, 0.0]))
+        w = make(model, *POINTS)
+        assert len(w.wait(SECONDS).decision_boundary().points) == 1
+        wait_checked(w)
+        with torch.no_grad():
+            model[2].bias[0] -= 100.0
+        w.update(model)
+        found = w.wait(SECONDS)
+        assert len(found.decision_boundary().points) == 0
+        assert len(picture(w).boundary) == 0
+        assert w.certificate is None or w._checks.of(w._scene.shown) is not None
+        assert w._scene.shown is not None
+        assert len(w._scene.shown.winners.boundary.points) == 0
 
     def test_refusals_change_nothing(self, make: MakeWidget) -> None:
         w = make(images=IMAGES)

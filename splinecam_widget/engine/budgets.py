@@ -44,40 +44,33 @@ def within_budget(plane: Slice, watch: Watch, compute: Callable[[Slice], Partiti
     The domain is halved in each direction until it fits, then enlarged once by what that says: numbers of cells and bytes grow
     with the area. So all attempts together take about as long as three that just fit.
     """
-    try:
-        return compute(plane)
-    except OverBudget as over:
-        if not watch.budget.is_asked:
-            raise _too_much(over) from None
-    size, found = 1.0, None
-    while found is None:
+    found = _attempt(plane, 1.0, watch, compute)
+    if isinstance(found, Partition):
+        return found
+    if not watch.budget.is_asked:
+        raise MemoryError(found)
+    size = 1.0
+    while not isinstance(found, Partition):
         size /= 2
         if size < SMALLEST:
-            budget = watch.budget
-            raise ValueError(
-                f"max_cells, max_memory: expected a budget that some of the domain fits into, got {budget.cells:,} cells and "
-                f"{budget.memory:,} bytes, which are too few at its very middle")
+            raise ValueError(f"max_cells, max_memory: expected a budget that at least the very middle fits into, but {found}")
         found = _attempt(plane, size, watch, compute)
     fullness = max(watch.fullness, watch.budget.fullness(found.n_cells, 0))
     larger = min(size * math.sqrt(FILL / fullness), 2 * FILL * size)
     if larger >= WORTHWHILE * size:
-        found = _attempt(plane, larger, watch, compute) or found
+        enlarged = _attempt(plane, larger, watch, compute)
+        found = enlarged if isinstance(enlarged, Partition) else found
     return replace(found, asked=plane.domain)
 
 
-def _too_much(over: OverBudget) -> MemoryError:
-    found = f"{over.n_cells:,} cells" if over.n_cells else "more cells"
-    if over.n_bytes:
-        found += f" and {over.n_bytes / 2**30:.1f} GiB of arrays"
-    return MemoryError(
-        f"the domain has too many cells for the memory that is free: it came to {found} and was not done; take a smaller "
-        "domain, or pass max_memory= (bytes) or max_cells= for as much of its middle as fits")
-
-
-def _attempt(plane: Slice, size: float, watch: Watch, compute: Callable[[Slice], Partition]) -> Partition | None:
+def _attempt(plane: Slice, size: float, watch: Watch, compute: Callable[[Slice], Partition]) -> Partition | str:
+    """The partition of the domain, `size` as large in each direction; in words, why there is none."""
     middle = plane.domain.mean(axis=0)
     watch.fullness = 0.0
     try:
-        return compute(plane.with_domain(middle + size * (plane.domain - middle)))
-    except OverBudget:
-        return None
+        return compute(plane if size == 1 else plane.with_domain(middle + size * (plane.domain - middle)))
+    except OverBudget as over:  # not kept: its frames hold arrays
+        n_bytes = f" and {over.n_bytes / 2**20:,.1f} MiB of arrays" if over.n_bytes else ""
+        return ("the slice has too many cells for the memory that is free or allowed: it came to at least "
+                f"{over.n_cells:,} cells{n_bytes} and was not done; take a smaller domain, or max_cells= or max_memory= (bytes) for as much of its "
+                "middle as fits")

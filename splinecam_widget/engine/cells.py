@@ -58,7 +58,7 @@ class Cells:
         object.__setattr__(clone, "plane", plane)
         return clone
 
-    @cached_property
+    @property
     def asked_plane(self) -> Slice:
         """The slice that was asked for: `plane`, with all of the domain."""
         return self.plane if self.asked is None else self.plane.with_domain(self.asked)

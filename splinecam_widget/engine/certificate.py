@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import percent_text
+
 AREA_LIMIT = 1e-9
 """Relative difference between the cells' areas, summed, and the domain's, above which the partition is not sound."""
 
 RESIDUAL_LIMIT = 1e-9
 """The same for outputs, relative to the largest: two float64 evaluations of one network differ by far less."""
+
 
 @dataclass(frozen=True, repr=False)
 class Certificate:
@@ -96,7 +99,7 @@ class Certificate:
         unasked = (("the model itself could not be asked", self.unasked),) if self.unasked else ()
         return (
             *approximations,
-            *(() if self.share == 1 else (("of the area asked for", f"{self.share:.1%}, which fits into the budget"),)),
+            *(() if self.share == 1 else (("of the area asked for", f"{percent_text(self.share)}, which fits into the budget"),)),
             ("cells", f"{self.n_cells:,}"),
             ("maps and patterns checked", "of all cells" if self.is_full else f"of {self.n_checked:,} cells, sampled"),
             ("areas against the domain's", _error_text(self.area_error, AREA_LIMIT)),

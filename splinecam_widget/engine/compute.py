@@ -67,7 +67,7 @@ class Work:
 def compute_partition(
     model: Any, plane: Slice, output: str | int | None = None, approximate: float | None = None,
     max_cells: int | None = None, max_memory: int | None = None, client: Any = None,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> Partition:
     """The exact partition of a slice into the cells on which a CPWL network is affine.
 
@@ -89,8 +89,9 @@ def compute_partition(
     client : distributed.Client or None
         The workers of its cluster compute the domain in tiles, which are joined: the same cells in another order, see
         `spreading`. The budgets are for one process and cannot be given with it.
-    device : str
-        Where torch runs the network on vertices, in float64: "cpu", "cuda", "cuda:1", ... Cells are split on the CPU.
+    device : str or None
+        Where torch runs the network on vertices, in float64: "cpu", "cuda", "cuda:1", ... Cells are split on the CPU. None: on
+        the CPU, or where the `network` of another partition was.
 
     Returns
     -------
@@ -141,7 +142,7 @@ def compute_partition(
         if network.was_training:
             warnings.warn(
                 "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
-    if device != "cpu":
+    if device is not None and device != network.device:
         network = on_device(network, device)
     if client is not None:
         if max_cells is not None or max_memory is not None:
@@ -285,7 +286,7 @@ def _after_stage(
     watch.check(planar.n_cells, n_bytes)
     if any(step.kind == "choice" for step in stage.steps):
         _check_continuity(stage, network, state, tick)
-    hats = hats_for(stage, network.shapes, new) if patch is None or patch.number != number else None
+    hats = hats_for(stage, network.shapes, new)  # a patch has values from hats, too
     tick()
     bounds = advance_bounds(stage, state.bounds)
     if hats is not None and new is not None:
@@ -353,7 +354,7 @@ def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
 def _finished(
     network: Network, plane: Slice, state: State, live: dict[str, Float64], bounds: dict[str, Bound]
 ) -> Partition:
-    planar = _by_layers(state.planar, network)
+    planar = replace(_by_layers(state.planar, network))  # a complex of its own: others know a result by it
     values = live[network.output_name]
     output_error = output_tolerance(bounds[network.output_name], values)
     if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(output_error).all()):

@@ -78,6 +78,11 @@ class UnsupportedModelError(TypeError):
         )
 
 
+def percent_text(share: float) -> str:
+    """A share as a percentage, with two digits where it is small."""
+    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g}%"
+
+
 def shape_text(shape: tuple[Any, ...]) -> str:
     """A shape as `(3, 32, 32)`."""
     return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"

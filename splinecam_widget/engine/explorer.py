@@ -10,6 +10,7 @@ import numpy as np
 from .arrays import Float64
 from .budgets import within_budget
 from .compute import State, Work, continued, partition_of
+from .errors import OverBudget
 from .hats import carry
 from .joining import is_rectangle, joined, sides_of
 from .lowering import lower
@@ -19,7 +20,7 @@ from .patching import Patch, patch_for
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
-from .watching import Watch
+from .watching import Budget, Watch
 
 MAX_ZOOM = 2.0**26
 """A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
@@ -34,7 +35,8 @@ class Explorer:
 
     What was computed last is kept, as much as `memory` holds. A domain inside a known one is clipped from it, a place seen
     before is there, and anchors that move in the plane change nothing, all without evaluating the network. A rectangle that
-    overlaps a known one is computed where it is new, and joined. Where weights change, what the layers before made is kept.
+    overlaps a known one is computed where it is new, and joined. Of the domain computed
+    last as a whole, what the layers before the first weight that changes made is kept.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ class Explorer:
         self._states: list[State] = []
         """What the last computation of a whole domain went through."""
         self._states_of: tuple[Network, Slice] | None = None
+        self._partial: tuple[Slice, Budget, Partition] | None = None
+        """The last one that did not fit into its budget, with what was asked for."""
 
     def show(self, plane: Slice, watch: Watch | None = None) -> Partition:
         """The partition of a slice, or of the middle of its domain if the watch's budget does not reach farther.
@@ -90,10 +94,25 @@ class Explorer:
             If the slice's inputs have another shape than the network's, or nothing fits into the budget.
         """
         work, watch = Work(), watch or Watch()
-        result = within_budget(plane, watch, lambda part: self._shown(part, work, watch))
+        result = self._partial_again(plane, work, watch) or within_budget(
+            plane, watch, lambda part: self._shown(part, work, watch))
+        self._partial = None if result.is_complete else (plane, watch.budget, result)
         self.plane, self.work = plane, work
         self.total = Work(*(a + b for a, b in zip(vars(self.total).values(), vars(work).values())))
         return result
+
+    def _partial_again(self, plane: Slice, work: Work, watch: Watch) -> Partition | None:
+        """What was shown of a domain that does not fit, so that one view stays what it is; with other weights, as far as then."""
+        if self._partial is None:
+            return None
+        asked, budget, before = self._partial
+        if budget != watch.budget or not _same_plane(asked, plane) or not np.array_equal(asked.domain, plane.domain):
+            return None
+        try:
+            found = self._shown(plane.with_domain(before.plane.domain), work, watch)
+        except OverBudget:
+            return None
+        return replace(found, asked=plane.domain)
 
     def update(self, network: Network) -> int:
         """Follow another network from now on, such as one with other weights.
@@ -115,11 +134,11 @@ class Explorer:
         """The partition of all of a domain."""
         result = self._from_known(plane, work)
         if result is None:
-            result = self._extended(plane, work, watch.quiet()) or self._computed(plane, work, watch)
-            watch.check(result.n_cells, 0)
+            result = self._extended(plane, work, watch) or self._computed(plane, work, watch)
+            watch.check(result.n_cells, _n_bytes(result))
             self._remember(result)
         else:
-            watch.check(result.n_cells, 0)
+            watch.check(result.n_cells, _n_bytes(result))
         return result
 
     def _computed(self, plane: Slice, work: Work, watch: Watch) -> Partition:
@@ -134,9 +153,12 @@ class Explorer:
 
         try:
             result = continued(self.network, plane, states[-1] if states else None, work, watch, keep, patch)
-        except BaseException:
+        except Exception:
             if patch is not None:
                 patch.undo()
+            raise
+        except BaseException:  # interrupted, perhaps twice: what was kept may still be written to
+            self._states, self._states_of = [], None
             raise
         if states:
             work.cells_reused = states[-1].planar.n_cells
@@ -201,7 +223,10 @@ class Explorer:
         for strip in strips:
             if result is not None:
                 watch.tick()
-                result = joined(result, partition_of(self.network, plane.with_domain(strip), work, watch))
+                n_cells, n_bytes = result.n_cells, 2 * _n_bytes(result)
+                watch.check(n_cells, n_bytes)
+                result = joined(result, partition_of(
+                    self.network, plane.with_domain(strip), work, watch.without(n_cells - 1, n_bytes)))
         if result is not None:
             work.cells_reused = reused
             result = result.with_anchors_of(plane)

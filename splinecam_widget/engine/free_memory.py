@@ -32,9 +32,11 @@ def _of_the_machine() -> int | None:
 
 
 def _of_the_control_group() -> int | None:
-    """Version 2 of Linux' control groups; None without a limit."""
+    """Version 2 of Linux' control groups; None without a limit. Files that are only cached make room when it is needed."""
     try:
         most, used = ((CONTROL_GROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return None if most == "max" else max(0, int(most) - int(used))
+        lines = (line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        cached = sum(int(value) for name, value in lines if name == "inactive_file")
+        return None if most == "max" else max(0, int(most) - int(used) + cached)
     except (OSError, ValueError):
         return None

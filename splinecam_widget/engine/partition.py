@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .arrays import Float64, as_numbers
 from .cells import Cells
+from .errors import percent_text
 from .evaluation import evaluate, row_chunks
 from .network import Network, run_steps
 from .storage import write
@@ -48,7 +49,7 @@ class Partition(Cells):
     def __repr__(self) -> str:
         shape = " x ".join(str(size) for size in self.plane.input_shape)
         kind = "" if self.is_exact else ", of an approximation"
-        kind += "" if self.is_complete else f", {self.share:.1%} of the area asked for"
+        kind += "" if self.is_complete else f", {percent_text(self.share)} of the area asked for"
         return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
                 f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs{kind})")
 

@@ -103,7 +103,7 @@ def spread(network: Network, plane: Slice, client: Client, n_tiles: int | None =
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
     n = _tile_count(client) if n_tiles is None else _whole(n_tiles, "n_tiles")
     with _large_arguments_allowed():
-        weights = _sent(client, network, f"splinecam-network-{network.digest}")
+        weights = _sent(client, network, f"splinecam-network-{network.digest}-{network.device}")
         where = _sent(client, plane, f"splinecam-plane-{uuid.uuid4().hex}")
 
         def grown(polygon: Float64, n: int) -> Future[Any]:
@@ -267,7 +267,7 @@ def _gathered(
     futures: list[Any] = []
     with _large_arguments_allowed():
         for network in networks:
-            weights = _sent(client, network, f"splinecam-network-{network.digest}")
+            weights = _sent(client, network, f"splinecam-network-{network.digest}-{network.device}")
             futures += client.map(
                 _travelling_outcome, planes, weights=weights, summary=summary, home=_home(),
                 key=[_key("partition") for _ in planes])

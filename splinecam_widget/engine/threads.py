@@ -90,6 +90,7 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
         return future.result()
     except BaseException:
         is_interrupted.set()
+        wait([future])  # until then it may still write
         raise
 
 

@@ -55,7 +55,8 @@ class Budget:
             if given is not None and given < 1:
                 raise ValueError(f"{name}: expected at least 1, got {given}")
         whole = cls()
-        memory = max_memory or free_memory() or whole.memory
+        free = free_memory() if max_memory is None else max_memory
+        memory = whole.memory if free is None else free
         is_asked = max_cells is not None or max_memory is not None
         return cls(min(int(max_cells or whole.cells), whole.cells), int(memory), is_asked)
 
@@ -115,9 +116,10 @@ class Watch:
         self._offered: Callable[[], Sketch] | None = None
         self._due = time.perf_counter() + sketch_after
 
-    def quiet(self) -> Watch:
-        """The same for a part of the whole, of which no sketch is wanted."""
-        return Watch(self._tick, self.budget)
+    def without(self, n_cells: int, n_bytes: int) -> Watch:
+        """For a part of the whole, beside others that take so much of the budget; no sketch of it is wanted."""
+        budget = self.budget
+        return Watch(self._tick, Budget(max(1, budget.cells - n_cells), max(1, budget.memory - n_bytes), budget.is_asked))
 
     def tick(self) -> None:
         """Tell what was offered, if it is time; stop, if that is wanted."""
