@@ -71,6 +71,7 @@ def _attempt(plane: Slice, size: float, watch: Watch, compute: Callable[[Slice],
         return compute(plane if size == 1 else plane.with_domain(middle + size * (plane.domain - middle)))
     except OverBudget as over:  # not kept: its frames hold arrays
         n_bytes = f" and {over.n_bytes / 2**20:,.1f} MiB of arrays" if over.n_bytes else ""
-        return ("the slice has too many cells for the memory that is free or allowed: it came to at least "
-                f"{over.n_cells:,} cells{n_bytes} and was not done; take a smaller domain, or max_cells= or max_memory= (bytes) for as much of its "
-                "middle as fits")
+        return (
+            f"the slice has too many cells for the memory that is free or allowed: it came to at least {over.n_cells:,} "
+            f"cells{n_bytes} and was not done; take a smaller domain, or max_cells= or max_memory= (bytes) for as much of "
+            "its middle as fits")

@@ -96,10 +96,12 @@ class Certificate:
             ("approximated operations", f"{self.n_approximated:,}, each to within {self.tolerance:g}, proven for all values"),
             ("largest deviation of outputs found", f"{self.deviation:.1e}"),
         )
+        part = () if self.share == 1 else (
+            ("of the area asked for", f"{percent_text(self.share)}, which fits into the budget"),)
         unasked = (("the model itself could not be asked", self.unasked),) if self.unasked else ()
         return (
             *approximations,
-            *(() if self.share == 1 else (("of the area asked for", f"{percent_text(self.share)}, which fits into the budget"),)),
+            *part,
             ("cells", f"{self.n_cells:,}"),
             ("maps and patterns checked", "of all cells" if self.is_full else f"of {self.n_checked:,} cells, sampled"),
             ("areas against the domain's", _error_text(self.area_error, AREA_LIMIT)),

@@ -102,7 +102,7 @@ class Explorer:
         return result
 
     def _partial_again(self, plane: Slice, work: Work, watch: Watch) -> Partition | None:
-        """What was shown of a domain that does not fit, so that one view stays what it is; with other weights, as far as then."""
+        """What was shown of a domain that does not fit: one view stays what it is, with other weights too if they fit."""
         if self._partial is None:
             return None
         asked, budget, before = self._partial
