@@ -273,7 +273,7 @@ class TestOnTwoProcesses:
 
     def test_weights_travel_once_to_each_worker(self, cluster: Client) -> None:
         network = lower(mlp(2, 33, 33, 1), (2,))
-        key = f"splinecam-network-{network.digest}"
+        key = spreading.network_key(network)
         cluster.wait_for_workers(2)
         cluster.amm.stop()  # dask's memory manager may take a copy from a worker that has no task left
 
@@ -306,7 +306,7 @@ class TestOnTwoProcesses:
         found = partition_many(network, planes, client=cluster, summary=slow, progress=False)
         killed.join()
         assert [n for n, _ in found] == partition_many(network, planes, summary=lambda partition: partition.n_cells)
-        assert len({pid for _, pid in found} | {killed.pid}) == 3, "a third process took over"
+        assert {pid for _, pid in found} - {killed.pid}, "others took over"
 
     def test_a_worker_killed_while_it_computes_tiles(self, network: Network, cluster: Client) -> None:
         def slow_tiles() -> None:
@@ -341,7 +341,7 @@ class TestOnTwoProcesses:
 
 def n_times_made(client: Client, network: Network) -> int:
     """How often a worker got a network from the scheduler and unpickled it."""
-    key = f"splinecam-network-{network.digest}"
+    key = spreading.network_key(network)
     story = client.run_on_scheduler(lambda dask_scheduler: [list(map(str, entry)) for entry in dask_scheduler.story(key)])
     return sum(entry[:3] == [key, "processing", "memory"] for entry in story)
 

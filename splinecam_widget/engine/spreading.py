@@ -68,6 +68,11 @@ class FailedPartitionsError(RuntimeError):
         self.errors = errors
 
 
+def network_key(network: Network) -> str:
+    """The name of the task whose result is a network on a worker: the same for equal ones."""
+    return f"splinecam-network-{network.digest}-{network.device}"
+
+
 def spread(network: Network, plane: Slice, client: Client, n_tiles: int | None = None, progress: bool = False) -> Partition:
     """The partition of one slice, its domain cut into tiles that the workers of a cluster take.
 
@@ -103,7 +108,7 @@ def spread(network: Network, plane: Slice, client: Client, n_tiles: int | None =
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
     n = _tile_count(client) if n_tiles is None else _whole(n_tiles, "n_tiles")
     with _large_arguments_allowed():
-        weights = _sent(client, network, f"splinecam-network-{network.digest}-{network.device}")
+        weights = _sent(client, network, network_key(network))
         where = _sent(client, plane, f"splinecam-plane-{uuid.uuid4().hex}")
 
         def grown(polygon: Float64, n: int) -> Future[Any]:
@@ -267,7 +272,7 @@ def _gathered(
     futures: list[Any] = []
     with _large_arguments_allowed():
         for network in networks:
-            weights = _sent(client, network, f"splinecam-network-{network.digest}-{network.device}")
+            weights = _sent(client, network, network_key(network))
             futures += client.map(
                 _travelling_outcome, planes, weights=weights, summary=summary, home=_home(),
                 key=[_key("partition") for _ in planes])
