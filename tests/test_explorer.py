@@ -264,7 +264,8 @@ STEPS = st.lists(st.tuples(
     st.floats(-0.9, 0.9), st.floats(-0.9, 0.9)), min_size=1, max_size=8)
 
 
-@cases(8)
+@pytest.mark.slow
+@cases(12)
 @given(steps=STEPS, seed=st.integers(0, 3))
 def test_any_sequence_of_changes_gives_what_computing_anew_gives(steps: list[tuple[str, float, float]], seed: int) -> None:
     net = mlp(4, 12, 12, 2, seed=seed)

@@ -17,6 +17,7 @@ def imported(program: str) -> list[str]:
     return [name.strip(" '") for name in done.stdout.strip("[]\n").split(",") if name]
 
 
+@pytest.mark.slow
 def test_every_engine_module_runs_without_the_widgets_libraries() -> None:
     assert imported("\n".join([
         "import importlib, pathlib",
