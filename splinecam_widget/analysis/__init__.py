@@ -1,0 +1,1 @@
+"""What follows from a finished partition: measures, graphs, lines, comparisons, files. Knows no widget."""
