@@ -12,8 +12,9 @@ import numpy as np
 from . import _cell_measures
 from .arrays import Float64
 from .graph import component_ids
-from .planar import Int32, Int64, PlanarComplex, cells_beside_edges
+from .planar import Int64
 from .slices import Slice, polygon_area
+from .tessellation import Tessellation
 
 if TYPE_CHECKING:
     from .boundary import Boundary
@@ -22,16 +23,13 @@ P = TypeVar("P", bound="Cells")
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Cells(Tessellation):
     """Convex cells of a slice on each of which the outputs are affine.
-
-    All coordinates are slice coordinates (input-space units). Arrays are shared with the engine: read, do not write.
 
     Attributes
     ----------
-    plane : Slice
-    planar : PlanarComplex
-        The arrays behind the properties below.
+    plane, planar :
+        As of a `Tessellation`.
     values : (V, K) float64
         The network's outputs at the vertices (the logits, where a softmax was set aside).
     tolerance : (K,) float64
@@ -44,8 +42,6 @@ class Cells:
         The domain that was asked for, where only `plane.domain` fitted into the budget.
     """
 
-    plane: Slice
-    planar: PlanarComplex
     values: Float64
     tolerance: Float64
     n_close: int = 0
@@ -73,46 +69,6 @@ class Cells:
         """How much of the area that was asked for this is, 1.0 for all of it."""
         return 1.0 if self.asked is None else polygon_area(self.plane.domain) / polygon_area(self.asked)
 
-    @property
-    def vertices(self) -> Float64:
-        """(V, 2) float64."""
-        return self.planar.points
-
-    @property
-    def cell_offsets(self) -> Int64:
-        """(C + 1,) int64: cell i is `cell_vertices[cell_offsets[i]:cell_offsets[i + 1]]`, counter-clockwise."""
-        return self.planar.cell_offsets
-
-    @property
-    def cell_vertices(self) -> Int32:
-        """(sum,) int32."""
-        return self.planar.cell_vertices
-
-    @property
-    def edges(self) -> Int32:
-        """(E, 2) int32: vertex ids."""
-        return self.planar.edges
-
-    @property
-    def edge_layer(self) -> Int32:
-        """(E,) int32: the kink that made each edge, counted from 0 in execution order; -1 on the domain's border."""
-        return self.planar.edge_layer
-
-    @property
-    def edge_unit(self) -> Int32:
-        """(E,) int32: the unit of that kink, its index in the flattened pre-activation; -1 on the border."""
-        return self.planar.edge_unit
-
-    @cached_property
-    def edge_cells(self) -> Int32:
-        """(E, 2) int32: the cells left and right of each edge, -1 outside."""
-        return cells_beside_edges(self.planar)
-
-    @property
-    def n_cells(self) -> int:
-        """Number of activation cells: polygons with one activation pattern."""
-        return self.planar.n_cells
-
     @cached_property
     def region_ids(self) -> Int64:
         """(C,) int64: linear region of each cell, neighbours with the same affine map merged, numbered by first cells."""
@@ -130,21 +86,6 @@ class Cells:
         At most `n_cells`; smaller, for example, when a unit has no outgoing weight, so that nothing bends at its edges.
         """
         return int(self.region_ids.max()) + 1
-
-    @cached_property
-    def _measures(self) -> tuple[Float64, Float64]:
-        areas, centroids = _cell_measures.areas_and_centroids(self.vertices, self.cell_offsets, self.cell_vertices)
-        return areas, centroids
-
-    @property
-    def areas(self) -> Float64:
-        """(C,) float64: areas of the cells, input-space units squared."""
-        return self._measures[0]
-
-    @property
-    def centroids(self) -> Float64:
-        """(C, 2) float64: a point inside each cell."""
-        return self._measures[1]
 
     @cached_property
     def slopes(self) -> Float64:
@@ -165,29 +106,6 @@ class Cells:
         half = (gram[:, 0, 0] + gram[:, 1, 1]) / 2
         norms: Float64 = np.sqrt(half + np.hypot((gram[:, 0, 0] - gram[:, 1, 1]) / 2, gram[:, 0, 1]))
         return norms
-
-    @cached_property
-    def _buckets(self) -> tuple[float, float, float, float, int, Int64, Int32]:
-        low, high = self.vertices.min(axis=0), self.vertices.max(axis=0)
-        n = max(1, int(np.sqrt(self.n_cells)))
-        width, height = high - low
-        starts, ids = _cell_measures.bucket_cells(
-            self.vertices, self.cell_offsets, self.cell_vertices, low[0], low[1], width, height, n
-        )
-        return float(low[0]), float(low[1]), float(width), float(height), n, starts, ids
-
-    def locate(self, u: Any) -> Int64:
-        """The cell of each point (..., 2): ids (...), the lowest of them on an edge, -1 outside the domain."""
-        points = np.ascontiguousarray(u.detach().cpu() if hasattr(u, "detach") else u, dtype=np.float64)
-        if points.shape[-1:] != (2,):
-            raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {points.shape}")
-        left, bottom, width, height, n, starts, ids = self._buckets
-        found = _cell_measures.locate_points(
-            points.reshape(-1, 2), self.vertices, self.cell_offsets, self.cell_vertices,
-            left, bottom, width, height, n, starts, ids,
-        )
-        cells: Int64 = found.reshape(points.shape[:-1])
-        return cells
 
     def decision_boundary(self, classes: tuple[int, int] | None = None, level: float = 0.0) -> Boundary:
         """Where the two largest outputs tie (K > 1), or where the output is `level` (K = 1).
