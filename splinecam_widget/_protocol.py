@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ._board import ImageBoard, PlaneBoard
-from ._colours import Colouring, class_words, hex_of
 from ._images import Renderer
 from ._scene import Shown, Sketched
+from .analysis.colours import Colouring, class_words, hex_of
 from .engine.arrays import Float64
 from .engine.certificate import Certificate
 from .engine.evaluation import evaluate

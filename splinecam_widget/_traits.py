@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from ._colours import COLOR_BY
+from .analysis.colours import COLOR_BY
 from .engine.arrays import Float64, as_numbers
 from .engine.slices import as_domain
 

@@ -15,7 +15,6 @@ import traitlets
 
 from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
 from ._checks import Checks
-from ._colours import COLOR_BY, Colouring, colouring_of
 from ._idle import import_when_idle
 from ._images import Renderer, layout_of
 from ._protocol import (
@@ -35,6 +34,7 @@ from ._scheduler import Worker
 from ._traits import ColouringTrait, DomainTrait, anchor_trait, corners
 from ._wishes import ANCHORS, wish_of, with_traits
 from ._words import state_of, text_of
+from .analysis.colours import COLOR_BY, Colouring, colouring_of
 from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate

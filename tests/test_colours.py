@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from splinecam_widget import Partition, Slice, compute_partition
-from splinecam_widget._colours import CLASS_COLOURS, COLOR_BY, class_palette, colouring_of, hex_of, words_of
+from splinecam_widget.analysis.colours import CLASS_COLOURS, COLOR_BY, class_palette, colouring_of, hex_of, words_of
 from splinecam_widget.engine.boundary import winners_of
 
 ANCHORS = np.random.default_rng(5).standard_normal((4, 6))

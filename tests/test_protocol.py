@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from splinecam_widget._board import ImageBoard, image_board, plane_board
-from splinecam_widget._colours import class_palette, colouring_of, hex_of
 from splinecam_widget._protocol import (
     MAX_VALUES,
     Message,
@@ -28,6 +27,7 @@ from splinecam_widget._protocol import (
     value_names,
 )
 from splinecam_widget._scene import KEEP, Scene, Shown, Wish
+from splinecam_widget.analysis.colours import class_palette, colouring_of, hex_of
 from splinecam_widget.engine.slices import rectangle
 from widget_checks import FLOAT32, assert_shows, decoded, png_pixels, small_net
 

@@ -12,10 +12,10 @@ from torch import nn
 from oracle import mlp
 from splinecam_widget import SplineCamWidget, UnsupportedModelError, compute_partition
 from splinecam_widget import _scene as scenes
-from splinecam_widget._colours import colouring_of
 from splinecam_widget._protocol import picture_message, sketch_message
 from splinecam_widget._scene import KEEP, Scene, Sketched, Wish
 from splinecam_widget._words import state_of, text_of
+from splinecam_widget.analysis.colours import colouring_of
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.watching import Budget, Sketch
 from widget_checks import assert_same_partition, fresh_partition, small_net
