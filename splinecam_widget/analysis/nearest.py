@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
+
 from . import _nearest_kernels
 
 Int64 = NDArray[np.int64]
@@ -60,7 +61,13 @@ class SegmentTree:
         if not len(self.segments):
             n = len(places)
             return np.full(n, np.inf), np.full((n, 2), np.nan), np.full(n, -1, np.int64)
-        distance, nearest, segment = _nearest_kernels.nearest_segments(places, self.segments, self.order, self.boxes)
+        if not len(places):
+            return np.zeros(0), places, np.zeros(0, np.int64)
+        # Points near each other need the same boxes: one after the other finds them in the processor's cache.
+        order = np.argsort(_nearest_kernels.morton_codes(places), kind="stable")
+        found = _nearest_kernels.nearest_segments(places[order], self.segments, self.order, self.boxes)
+        distance, nearest, segment = np.empty(len(places)), np.empty_like(places), np.empty(len(places), np.int64)
+        distance[order], nearest[order], segment[order] = found
         return distance, nearest, segment
 
 
