@@ -63,8 +63,10 @@ class Winners:
     boundary: Boundary
 
 
-def winners_of(partition: Cells, level: float = 0.0) -> Winners:
-    """Which class wins where on a partition, ties to the lower class.
+def scores_of(partition: Cells, level: float = 0.0) -> tuple[Float64, Float64]:
+    """What classes win by: scores (V, n) at the vertices and their rounding errors (n,).
+
+    The outputs; of one output, `level` as the score of class 0 and the output as that of class 1.
 
     Raises
     ------
@@ -74,10 +76,21 @@ def winners_of(partition: Cells, level: float = 0.0) -> Winners:
     if not np.isfinite(level):
         raise ValueError(f"level: expected a finite number, got {level}")
     values, tolerance = partition.values, partition.tolerance
-    single = values.shape[1] == 1
-    if single:
-        values = np.concatenate([np.full_like(values, level), values], axis=1)
-        tolerance = np.concatenate([[0.0], tolerance])
+    if values.shape[1] > 1:
+        return values, tolerance
+    return np.concatenate([np.full_like(values, level), values], axis=1), np.concatenate([[0.0], tolerance])
+
+
+def winners_of(partition: Cells, level: float = 0.0) -> Winners:
+    """Which class wins where on a partition, ties to the lower class.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not a finite number.
+    """
+    values, tolerance = scores_of(partition, level)
+    single = partition.values.shape[1] == 1
     cells, points, offsets, classes, piece_cells, inside, inside_classes, inside_cells = _tie_kernels.winner_pieces(
         partition.vertices, partition.cell_offsets, partition.cell_vertices, values, tolerance
     )
