@@ -1,0 +1,76 @@
+"""How many cells, regions and vertices there are around points. Knows no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.arrays import Float64, as_numbers
+from ..engine.cells import Cells
+from . import _counting_kernels
+
+Int64 = NDArray[np.int64]
+
+NORMS = {1: 1, 2: 2, np.inf: 0}
+"""Norms, and what the compiled loops call them."""
+
+
+@dataclass(frozen=True, eq=False)
+class LocalCounts:
+    """What lies in closed balls around points of the slice. Made by `counts_around`.
+
+    Attributes
+    ----------
+    n_cells, n_regions : (n,) int64
+        Cells and linear regions that have a point in each ball.
+    n_vertices : (n,) int64
+        Vertices in each ball.
+    areas : (n,) float64
+        Of the part of each ball that lies in the domain, input-space units squared.
+    """
+
+    n_cells: Int64
+    n_regions: Int64
+    n_vertices: Int64
+    areas: Float64
+
+    @property
+    def densities(self) -> Float64:
+        """(n,) float64: cells for each unit of area; NaN where no area of the ball lies in the domain."""
+        found = np.full(len(self.areas), np.nan)
+        np.divide(self.n_cells, self.areas, out=found, where=self.areas > 0)
+        return found
+
+
+def counts_around(cells: Cells, points: Any, radius: Any, norm: float = 2) -> LocalCounts:
+    """See `Cells.counts_around`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from splinecam_widget import Slice, compute_partition
+    >>> partition = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    >>> counts_around(partition, [[0.0, 0.0], [0.5, 0.1], [0.5, 0.5]], radius=0.25).n_cells.tolist()
+    [4, 2, 1]
+    """
+    places, _ = as_numbers(points, "points")
+    if places.size == 0:
+        places = np.zeros((0, 2))
+    if places.ndim != 2 or places.shape[1] != 2:
+        raise ValueError(f"points: expected slice coordinates of shape (n, 2), got {places.shape}")
+    radii, _ = as_numbers(radius, "radius")
+    if radii.shape not in ((), (len(places),)) or (radii < 0).any():
+        got = radius if radii.ndim == 0 else f"{len(radii)} from {radii.min():g}" if radii.ndim == 1 else radii.shape
+        raise ValueError(f"radius: expected one number that is not negative, or one for each of {len(places)} points, got {got}")
+    if norm not in tuple(NORMS):
+        raise ValueError(f"norm: expected 1, 2 or inf, got {norm!r}")
+    radii = np.ascontiguousarray(np.broadcast_to(radii, len(places)))
+    left, bottom, width, height, n, starts, ids = cells._buckets
+    found = _counting_kernels.counts_in_balls(
+        places, radii, NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
+        left, bottom, width, height, n, starts, ids)
+    areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], cells.plane.domain)
+    return LocalCounts(found[:, 0], found[:, 1], found[:, 2], areas)
