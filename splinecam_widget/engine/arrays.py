@@ -56,3 +56,16 @@ def _finite(array: Float64, name: str) -> Float64:
         kind = "NaN" if np.isnan(array).any() else "infinity"
         raise ValueError(f"{name}: expected finite numbers, got {kind} in {int(bad.sum())} of {array.size} entries")
     return array
+
+
+def as_count(value: Any, least: int, most: int, name: str, what: str) -> int:
+    """A user's whole number checked.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or not within `least` to `most`.
+    """
+    if not (isinstance(value, (int, np.integer)) and least <= value <= most):
+        raise ValueError(f"{name}: expected {what} from {least} to {most}, got {value!r}")
+    return int(value)

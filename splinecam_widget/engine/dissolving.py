@@ -35,7 +35,7 @@ def settled(
     tolerance : (k, n) float64
         Magnitude of the rounding error of the entries.
     n_corners : int
-        See `dissolved`.
+        The first vertices, which are the domain's corners.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def settled(
     units[ids] = _dissolving_kernels.changed_places(
         beside[ids], units[ids] % n, planar.cell_offsets, planar.cell_vertices, entries, tolerance)
     named = replace(planar, edge_unit=units, cell_hashes=planar.cell_hashes ^ winners)
-    return dissolved(named, beside, is_false, n_corners)
+    return dissolved(named, beside, is_false, np.arange(n_corners))
 
 
 def _in_runs(planar: PlanarComplex, work: Callable[[int, int], Any]) -> Any:
@@ -64,11 +64,11 @@ def _in_runs(planar: PlanarComplex, work: Callable[[int, int], Any]) -> Any:
     return np.concatenate(on_all_cores(work, starts, [min(s + CELLS_AT_A_TIME, planar.n_cells) for s in starts]))
 
 
-def dissolved(planar: PlanarComplex, edge_cells: Int32, is_false: Bool, n_corners: int) -> tuple[PlanarComplex, Int64]:
+def dissolved(planar: PlanarComplex, edge_cells: Int32, is_false: Bool, corners: Int64) -> tuple[PlanarComplex, Int64]:
     """The complex without some inner edges, and the old ids of its vertices, in the same order.
 
-    Cells on both sides become one; vertices that then lie inside an edge go too. The first `n_corners` vertices stay: they are
-    the domain's corners.
+    Cells on both sides become one, numbered by their first cells; vertices that then lie inside an edge go too. The vertices
+    `corners`, those of the domain, stay.
     """
     if not is_false.any():
         return planar, np.arange(planar.n_vertices, dtype=np.int64)
@@ -83,7 +83,7 @@ def dissolved(planar: PlanarComplex, edge_cells: Int32, is_false: Bool, n_corner
     walk = _dissolving_kernels.loops(starts, tails, sides, edges, planar.n_vertices)
     tails, sides = tails[walk], sides[walk]
 
-    inside = _inside_edges(planar, is_false, n_corners)
+    inside = _inside_edges(planar, is_false, corners)
     edge_ids = _joined_edges(planar, is_false, inside)
     corner = ~inside[tails]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[corner], minlength=n_cells))])
@@ -105,12 +105,12 @@ def dissolved(planar: PlanarComplex, edge_cells: Int32, is_false: Bool, n_corner
     ), vertex_ids
 
 
-def _inside_edges(planar: PlanarComplex, is_false: Bool, n_corners: int) -> Bool:
+def _inside_edges(planar: PlanarComplex, is_false: Bool, corners: Int64) -> Bool:
     """Vertices at which, without the false edges, nothing is left but one line going through: (V,) bool."""
     n = planar.n_vertices
     touched = np.zeros(n, np.bool_)
     touched[planar.edges[is_false]] = True
-    touched[:n_corners] = False
+    touched[corners] = False
     left = planar.edges[~is_false]
     inside: Bool = touched & (np.bincount(left.ravel(), minlength=n) == 2)
     # The two edges left must have one origin; two that only happen to be in line keep their vertex.

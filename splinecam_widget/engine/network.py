@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy.special import expit, log_softmax, softmax
 
+from .layers import Layer
 from .operations import AFFINE, KINKS, Affine, Kink
 from .pieces import bends, pieces
 
@@ -239,6 +240,18 @@ class Network:
     def kinks(self) -> tuple[Step, ...]:
         """The last cut of every layer of kinks."""
         return tuple(layer[-1] for layer in self.layers)
+
+    @cached_property
+    def layer_records(self) -> tuple[Layer, ...]:
+        """What is known of every layer of kinks."""
+        shapes = {step.node: step.shape for step in self.steps if step.node}  # of the last step of each operation
+        found = []
+        for step in self.kinks:
+            result = shapes.get(step.node, step.shape)
+            # What several entries are chosen from has one unit for each result; what is sorted, one for each group.
+            shape = result if math.prod(result) == step.n_units else (step.n_units,)
+            found.append(Layer(step.path, step.part_of or step.operation, shape))
+        return tuple(found)
 
     @cached_property
     def digest(self) -> str:

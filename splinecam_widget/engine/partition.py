@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +18,16 @@ from .arrays import Float64, as_numbers
 from .cells import Cells
 from .errors import percent_text
 from .evaluation import evaluate, row_chunks
+from .layers import Layer
 from .network import Network, run_steps
+from .planar import Int64
+from .records import Made, model_record, package_versions
 from .storage import write
 from .threads import apart, on_all_cores
 
 if TYPE_CHECKING:
+    from splinecam_widget.analysis.statistics import Statistics
+
     from .certificate import Certificate
 
 _DIFFERENTIATING = threading.Lock()
@@ -57,6 +62,23 @@ class Partition(Cells):
     def is_exact(self) -> bool:
         """Whether this is the user's network itself, and not one with approximated activations."""
         return not self.network.approximations
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What `edge_layer` and `edge_unit` count: the layers of kinks in execution order."""
+        return self.network.layer_records
+
+    @cached_property
+    def made(self) -> Made:
+        """What it was made of and by, with its certificate, which takes a moment the first time."""
+        from .checking import certificate_of
+
+        return Made(model_record(self.network), package_versions(), certificate_of(self, False))
+
+    @property
+    def head(self) -> str:
+        """A monotone last operation of the model that was set aside ("softmax"), or ""."""
+        return self.network.head
 
     def affine_maps(self, cells: Any = None) -> tuple[Float64, Float64]:
         """The affine map of every cell: outputs at slice coordinates u of cell c are `A[c] @ u + b[c]`.
@@ -118,17 +140,91 @@ class Partition(Cells):
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
 
+        return tuple(self._pieces(points, range(len(self.network.layers))))
+
+    def _pieces(self, points: Float64, layers: Sequence[int], units: slice = slice(None)) -> list[NDArray[Any]]:
+        """Of some layers, in order, the pieces (n, m) that some of their units are on at points."""
+        network = self.network
+        tolerances = iter(self.zero_tolerances)
+        bounds = [[torch.from_numpy(next(tolerances)) for _ in layer] for layer in network.layers]
+        last = [network.steps.index(network.layers[i][-1]) for i in layers]
+        steps = network.steps[:max(last, default=0)]  # what decides at a cut comes before it
+
         def read(rows: slice) -> list[NDArray[Any]]:
             x = torch.from_numpy(self.plane.to_input(points[rows]))
             with torch.no_grad():
-                env = run_steps(self.network.steps, {self.network.input_name: x}, len(x))
-            tolerances = iter(self.zero_tolerances)
-            return [np.concatenate([step.pattern(env, torch.from_numpy(next(tolerances))).numpy() for step in layer], axis=1)
-                    for layer in self.network.layers]
+                env = run_steps(steps, {network.input_name: x}, len(x))
+            return [np.concatenate([cut.pattern(env, bound).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
+                                   axis=1)[:, units] for i in layers]
 
         # No points still have patterns of a width: one empty chunk.
-        chunks = on_all_cores(read, row_chunks(self.network, len(points)) or [slice(0, 0)])
-        return tuple(np.concatenate(patterns) for patterns in zip(*chunks))
+        chunks = on_all_cores(read, row_chunks(network, len(points)) or [slice(0, 0)])
+        return [np.concatenate(pieces) for pieces in zip(*chunks)]
+
+    def _edges_of_unit(self, layer: int, unit: int) -> Int64:
+        """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
+        # Knot by knot and comparison by comparison, so one column in so many is of this unit.
+        pieces, = self._pieces(self.centroids, [layer], slice(unit, None, self.layers[layer].n_units))
+        inner = np.flatnonzero((self.edge_cells >= 0).all(axis=1))
+        left, right = self.edge_cells[inner].T
+        found: Int64 = inner[(pieces[left] != pieces[right]).any(axis=1)]
+        return found
+
+    def flips(self, a: Any, b: Any) -> Any:
+        """How many units differ between two places: the Hamming distance of their activation patterns.
+
+        Parameters
+        ----------
+        a, b : int, (n,) integers, (2,) floats or (n, 2) floats
+            Cells by id, or points in slice coordinates; one place may stand against many.
+
+        Returns
+        -------
+        int for two single places, else (n,) int64
+
+        Raises
+        ------
+        ValueError
+            For cells that do not exist, or different numbers of places.
+
+        Notes
+        -----
+        Counts the entries of `patterns` that differ. Crossing an edge flips one unit, where no two units bend along one line; then
+        `flips` is a lower bound of the number of edges to cross (`region_graph().distances`), and equal to it in a network with
+        one layer of kinks. It is no bound where several units flip at once.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+        >>> p.flips([-0.5, -0.5], [0.5, 0.5])
+        2
+        """
+        from splinecam_widget.analysis.paths import flips_between
+
+        return flips_between(self, a, b)
+
+    def statistics(self) -> Statistics:
+        """As `Cells.statistics`, with the active units of every cell and layer.
+
+        Returns
+        -------
+        Statistics
+            Every measure is computed when it is first asked for.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> found = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2))).statistics()
+        >>> sorted(found.n_active[:, 0].tolist())
+        [0, 1, 1, 2]
+        """
+        from splinecam_widget.analysis.activity import active_counts
+        from splinecam_widget.analysis.statistics import Statistics
+
+        return Statistics(self, lambda: active_counts(self))
 
     def certificate(self, full: bool = False) -> Certificate:
         """Checks of this partition: areas, Euler's formula, convexity, neighbours, patterns, and the user's model itself.
@@ -152,7 +248,7 @@ class Partition(Cells):
         """
         from .checking import certificate_of
 
-        return certificate_of(self, full)
+        return certificate_of(self, True) if full else self.made.certificate
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the partition to a file: numpy's .npz, compressed, without pickle, to be read by `load_partition`.
@@ -170,12 +266,4 @@ class Partition(Cells):
         OSError
             If it cannot be written.
         """
-        network = self.network
-        model = {
-            "digest": network.digest, "input_shape": network.input_shape, "n_outputs": network.n_outputs, "head": network.head,
-            "layers": [{"path": step.path, "operation": step.part_of or step.operation, "n_units": step.n_units}
-                       for step in network.kinks],
-            "approximations": [{"operation": step.part_of, "deviation": step.deviation} for step in network.approximations],
-        }
-        versions = {name: metadata.version(name) for name in ("splinecam_widget", "torch", "numpy", "numba")}
-        write(path, self, self.certificate(), model, versions)
+        write(path, self)
