@@ -14,6 +14,9 @@ from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.planar import PlanarComplex, cells_beside_edges, split_complex
 from splinecam_widget.engine.slices import Slice
 
+CORNERS = np.arange(4)
+"""The vertices at the corners of a square domain."""
+
 
 class LargestOf(nn.Module):
     """The largest of planes a_i u_0 + b_i u_1 + c_i."""
@@ -89,7 +92,7 @@ def crossed() -> PlanarComplex:
 
 def test_edges_taken_out_join_cells_and_edges_and_lose_vertices() -> None:
     planar = crossed()
-    after, kept = dissolved(planar, cells_beside_edges(planar), (planar.edge_layer == 0) & (planar.edge_unit == 1), 4)
+    after, kept = dissolved(planar, cells_beside_edges(planar), (planar.edge_layer == 0) & (planar.edge_unit == 1), CORNERS)
     assert (planar.n_cells, planar.n_vertices, len(planar.edges)) == (4, 9, 12)
     # The middle, and the ends of the line that went, lie inside an edge now; the other line is one edge.
     assert (after.n_cells, after.n_vertices, len(after.edges)) == (2, 6, 7)
@@ -100,14 +103,14 @@ def test_edges_taken_out_join_cells_and_edges_and_lose_vertices() -> None:
 
 def test_without_false_edges_nothing_changes() -> None:
     planar = crossed()
-    after, kept = dissolved(planar, cells_beside_edges(planar), np.zeros(12, np.bool_), 4)
+    after, kept = dissolved(planar, cells_beside_edges(planar), np.zeros(12, np.bool_), CORNERS)
     assert after is planar
     np.testing.assert_array_equal(kept, np.arange(9))
 
 
 def test_all_inner_edges_taken_out_leave_the_domain() -> None:
     planar = crossed()
-    after, _ = dissolved(planar, cells_beside_edges(planar), planar.edge_layer == 0, 4)
+    after, _ = dissolved(planar, cells_beside_edges(planar), planar.edge_layer == 0, CORNERS)
     assert (after.n_cells, after.n_vertices, len(after.edges)) == (1, 4, 4)
 
 
