@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .arrays import Float64
 from .hats import Hats
@@ -145,6 +146,41 @@ def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
     env = run_steps(network.steps, {network.input_name: x}, len(x))
     outputs: torch.Tensor = env[network.output_name].reshape(len(x), -1)
     return outputs
+
+
+def patterns_at(
+    network: Network, zero_tolerances: Sequence[Float64], inputs: Callable[[slice], Float64], n: int,
+    layers: Sequence[int] | None = None, units: slice = slice(None),
+) -> tuple[NDArray[Any], ...]:
+    """Which piece each unit is on; see `Partition.patterns`.
+
+    Parameters
+    ----------
+    zero_tolerances : sequence of (m,) float64
+        Of every cut in `network.layers`.
+    inputs : callable
+        Gives the inputs (m, *input_shape) of a run of the n places.
+    layers : sequence of int or None
+        Only these, in order.
+    units : slice
+        Only these columns.
+    """
+    wanted = range(len(network.layers)) if layers is None else layers
+    tolerances = iter(zero_tolerances)
+    bounds = [[torch.from_numpy(next(tolerances)) for _ in layer] for layer in network.layers]
+    # What decides at a cut comes before it.
+    steps = network.steps[:max([0, *(network.steps.index(network.layers[i][-1]) for i in wanted)])]
+
+    def read(rows: slice) -> list[NDArray[Any]]:
+        x = torch.from_numpy(inputs(rows))
+        with torch.no_grad():
+            env = run_steps(steps, {network.input_name: x}, len(x))
+        return [np.concatenate([cut.pattern(env, bound).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
+                               axis=1)[:, units] for i in wanted]
+
+    # No points still have patterns of a width: one empty chunk.
+    chunks = on_all_cores(read, row_chunks(network, n) or [slice(0, 0)])
+    return tuple(np.concatenate(patterns) for patterns in zip(*chunks))
 
 
 def row_chunks(network: Network, n: int) -> list[slice]:

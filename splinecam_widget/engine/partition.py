@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from .arrays import Float64, as_numbers
 from .cells import Cells
 from .errors import percent_text
-from .evaluation import evaluate, row_chunks
+from .evaluation import evaluate, patterns_at, row_chunks
 from .layers import Layer
-from .network import Network, run_steps
+from .network import Network
 from .planar import Int64
 from .records import Made, model_record, package_versions
 from .storage import write
-from .threads import apart, on_all_cores
+from .threads import apart
 
 if TYPE_CHECKING:
     from splinecam_widget.analysis.statistics import Statistics
@@ -139,27 +139,14 @@ class Partition(Cells):
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
+        return self._pieces(points)
 
-        return tuple(self._pieces(points, range(len(self.network.layers))))
-
-    def _pieces(self, points: Float64, layers: Sequence[int], units: slice = slice(None)) -> list[NDArray[Any]]:
+    def _pieces(
+        self, points: Float64, layers: Sequence[int] | None = None, units: slice = slice(None)
+    ) -> tuple[NDArray[Any], ...]:
         """Of some layers, in order, the pieces (n, m) that some of their units are on at points."""
-        network = self.network
-        tolerances = iter(self.zero_tolerances)
-        bounds = [[torch.from_numpy(next(tolerances)) for _ in layer] for layer in network.layers]
-        last = [network.steps.index(network.layers[i][-1]) for i in layers]
-        steps = network.steps[:max(last, default=0)]  # what decides at a cut comes before it
-
-        def read(rows: slice) -> list[NDArray[Any]]:
-            x = torch.from_numpy(self.plane.to_input(points[rows]))
-            with torch.no_grad():
-                env = run_steps(steps, {network.input_name: x}, len(x))
-            return [np.concatenate([cut.pattern(env, bound).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
-                                   axis=1)[:, units] for i in layers]
-
-        # No points still have patterns of a width: one empty chunk.
-        chunks = on_all_cores(read, row_chunks(network, len(points)) or [slice(0, 0)])
-        return [np.concatenate(pieces) for pieces in zip(*chunks)]
+        return patterns_at(
+            self.network, self.zero_tolerances, lambda rows: self.plane.to_input(points[rows]), len(points), layers, units)
 
     def _edges_of_unit(self, layer: int, unit: int) -> Int64:
         """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
