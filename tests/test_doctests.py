@@ -8,18 +8,20 @@ import pkgutil
 
 import pytest
 
-from splinecam_widget import engine
+from splinecam_widget import analysis, engine
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explain import explain
 from splinecam_widget.engine.slices import Slice
 
-MODULES = sorted(info.name for info in pkgutil.iter_modules(engine.__path__) if not info.name.startswith("_"))
+MODULES = sorted(
+    f"{package.__name__}.{info.name}" for package in (engine, analysis) for info in pkgutil.iter_modules(package.__path__)
+    if not info.name.startswith("_"))
 
 
 @pytest.mark.filterwarnings("ignore:model. it is in training mode:UserWarning")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
-    module = importlib.import_module(f"splinecam_widget.engine.{name}")
+    module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0
 
 

@@ -8,16 +8,6 @@ import pytest
 from splinecam_widget.engine import graph
 
 
-@pytest.fixture(params=["graph-tool", "scipy"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the two, forced."""
-    if request.param == "scipy":
-        monkeypatch.setattr(graph, "graph_tool", lambda: None)
-    elif graph.graph_tool() is None:
-        pytest.skip("graph-tool is not installed")
-    return str(request.param)
-
-
 def components_by_hand(n_nodes: int, links: np.ndarray) -> list[int]:
     """Repeated merging of labels, numbered by first nodes."""
     labels = list(range(n_nodes))
