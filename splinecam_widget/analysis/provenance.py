@@ -7,11 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.dissolving import dissolved
 from splinecam_widget.engine.graph import component_ids
-from splinecam_widget.engine.planar import Int64, PlanarComplex
-from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.planar import Int64
 from splinecam_widget.engine.tessellation import Tessellation
 
 from .polylines import Polylines, polylines_of
@@ -83,13 +81,5 @@ def first_layers(cells: Tessellation, k: int) -> LayerCells:
     Edges of a layer end at edges of its own and of earlier layers, so what is left is what these layers make by themselves.
     """
     is_later = cells.edge_layer >= k
-    planar, vertex_ids = dissolved(cells.planar, cells.edge_cells, is_later, _corners(cells.planar, cells.plane))
+    planar, vertex_ids = dissolved(cells.planar, cells.edge_cells, is_later, cells.corner_ids)
     return LayerCells(cells.plane, planar, k, component_ids(cells.n_cells, cells.edge_cells[is_later]), vertex_ids)
-
-
-def _corners(planar: PlanarComplex, plane: Slice) -> Int64:
-    """The vertices at the corners of the domain: of those on the border, the nearest."""
-    border: Int64 = np.unique(planar.edges[planar.edge_layer < 0]).astype(np.int64)
-    gaps: Float64 = np.linalg.norm(planar.points[border][:, None] - plane.domain, axis=2)
-    found: Int64 = border[gaps.argmin(axis=0)]
-    return found

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from ..engine.arrays import Float64
-from ..engine.cells import Cells
+from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.cells import Cells
+
 from . import _statistics_kernels
 
 Bool = NDArray[np.bool_]
@@ -81,24 +81,17 @@ def side_counts(cells: Cells) -> Int64:
     sizes = np.diff(planar.cell_offsets)
     same = _statistics_kernels.same_labels(
         planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.edge_layer, planar.edge_unit)
-    places = np.flatnonzero(same)
-    if not len(places):
-        return sizes
-    corners, sides = planar.cell_vertices[places], planar.cell_edges[places]
-    ends = planar.edges.ravel()
-    around = np.argsort(ends, kind="stable") // 2
-    starts = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=planar.n_vertices))])
-    n_same = _statistics_kernels.edges_of_label(corners, sides, starts, around, planar.edge_layer, planar.edge_unit)
-    is_straight = (n_same == 2) & ~((planar.edge_layer[sides] < 0) & np.isin(corners, _domain_corners(cells)))
-    owners = np.repeat(np.arange(planar.n_cells), sizes)[places]
-    return sizes - np.bincount(owners[is_straight], minlength=planar.n_cells)
-
-
-def _domain_corners(cells: Cells) -> Int64:
-    """The vertices that are the domain's corners: of those on the border, the nearest to each."""
-    on_border = np.unique(cells.edges[cells.edge_layer < 0])
-    _, nearest = cKDTree(cells.vertices[on_border]).query(cells.plane.domain)
-    found: Int64 = on_border[nearest]
+    is_border = planar.edge_layer[planar.cell_edges] < 0
+    same[is_border & np.isin(planar.cell_vertices, cells.corner_ids)] = False
+    inner = np.flatnonzero(same & ~is_border)
+    if len(inner):
+        ends = planar.edges.ravel()
+        around = np.argsort(ends, kind="stable") // 2
+        starts = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=planar.n_vertices))])
+        n_same = _statistics_kernels.edges_of_label(
+            planar.cell_vertices[inner], planar.cell_edges[inner], starts, around, planar.edge_layer, planar.edge_unit)
+        same[inner[n_same != 2]] = False
+    found: Int64 = sizes - np.add.reduceat(same.astype(np.int64), planar.cell_offsets[:-1])
     return found
 
 
@@ -116,4 +109,20 @@ def offsets_of(cells: Cells) -> Float64:
     """
     first = cells.cell_vertices[cells.cell_offsets[:-1]]  # the vertex that slopes are measured from
     found: Float64 = cells.values[first] - np.einsum("cki,ci->ck", cells.slopes, cells.vertices[first])
+    return found
+
+
+def largest_cells(groups: Int64, areas: Float64, n_groups: int) -> Int64:
+    """(n,) int64: the cell with the largest area of each group, the first of equal ones, from the groups (C,) of cells.
+
+    Examples
+    --------
+    >>> largest_cells(np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 3.0, 2.0]), 2).tolist()
+    [2, 1]
+    """
+    most = np.zeros(n_groups)
+    np.maximum.at(most, groups, areas)
+    cells = np.flatnonzero(areas == most[groups])[::-1]  # of equal ones, the first is written last
+    found = np.empty(n_groups, np.int64)
+    found[groups[cells]] = cells
     return found

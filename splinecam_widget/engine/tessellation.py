@@ -65,6 +65,14 @@ class Tessellation:
         """(E, 2) int32: the cells left and right of each edge, -1 outside."""
         return cells_beside_edges(self.planar)
 
+    @cached_property
+    def corner_ids(self) -> Int64:
+        """(k,) int64: the vertices at the corners of the domain; of those on its border, the nearest to each."""
+        border = np.unique(self.edges[self.edge_layer < 0]).astype(np.int64)
+        gaps = np.linalg.norm(self.vertices[border][:, None] - self.plane.domain, axis=2)
+        found: Int64 = border[gaps.argmin(axis=0)]
+        return found
+
     @property
     def n_cells(self) -> int:
         """Number of activation cells: polygons with one activation pattern."""
