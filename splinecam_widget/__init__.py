@@ -4,6 +4,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analysis.attributions import integrated_gradients
+    from .analysis.class_changes import closest_class_change
+    from .analysis.comparing import compare
+    from .analysis.complexity import local_complexity
+    from .analysis.lines import compute_line
+    from .analysis.summaries import summary_table
     from .engine.compute import compute_partition
     from .engine.errors import UnsupportedModelError
     from .engine.explain import explain
@@ -14,14 +20,18 @@ if TYPE_CHECKING:
     from .widget import SplineCamWidget
 
 __all__ = [
-    "Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "compute_partition", "explain", "load_partition",
-    "partition_many",
+    "Partition", "Slice", "SplineCamWidget", "UnsupportedModelError", "closest_class_change", "compare", "compute_line",
+    "compute_partition", "explain", "integrated_gradients", "load_partition", "local_complexity", "partition_many",
+    "summary_table",
 ]
 
 _HOMES = {
     "Partition": "engine.partition", "Slice": "engine.slices", "SplineCamWidget": "widget",
-    "UnsupportedModelError": "engine.errors", "compute_partition": "engine.compute", "explain": "engine.explain",
-    "load_partition": "engine.storage", "partition_many": "engine.spreading",
+    "UnsupportedModelError": "engine.errors", "closest_class_change": "analysis.class_changes",
+    "compare": "analysis.comparing", "compute_line": "analysis.lines",
+    "compute_partition": "engine.compute", "explain": "engine.explain",
+    "integrated_gradients": "analysis.attributions", "load_partition": "engine.storage",
+    "local_complexity": "analysis.complexity", "partition_many": "engine.spreading", "summary_table": "analysis.summaries",
 }
 
 

@@ -133,15 +133,7 @@ def compute_partition(
     if not isinstance(plane, Slice):
         raise TypeError(f"plane: expected a Slice, got {type(plane).__name__}")
     budget = Budget.of(max_cells, max_memory)
-    if isinstance(model, Network):
-        if output is not None or approximate is not None:
-            raise ValueError("output, approximate: expected None for a Network, in which both are decided already")
-        network = model
-    else:
-        network = lower(model, plane.input_shape, output, approximate)
-        if network.was_training:
-            warnings.warn(
-                "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=2)
+    network = network_of(model, plane.input_shape, output, approximate)
     if device is not None and device != network.device:
         network = on_device(network, device)
     if client is not None:
@@ -152,6 +144,19 @@ def compute_partition(
         return spread(network, plane, client)
     watch = Watch(budget=budget)
     return within_budget(plane, watch, lambda part: partition_of(network, part, Work(), watch))
+
+
+def network_of(model: Any, input_shape: tuple[int, ...], output: str | int | None, approximate: float | None) -> Network:
+    """The model as a network, or the network itself; arguments and what is raised as of `compute_partition`."""
+    if isinstance(model, Network):
+        if output is not None or approximate is not None:
+            raise ValueError("output, approximate: expected None for a Network, in which both are decided already")
+        return model
+    network = lower(model, input_shape, output, approximate)
+    if network.was_training:
+        warnings.warn(
+            "model: it is in training mode; the partition is that of eval mode, computed on a copy", stacklevel=3)
+    return network
 
 
 def on_device(network: Network, device: str) -> Network:

@@ -26,6 +26,7 @@ from .storage import write
 from .threads import apart
 
 if TYPE_CHECKING:
+    from splinecam_widget.analysis.jacobians import ActiveUnits
     from splinecam_widget.analysis.statistics import Statistics
 
     from .certificate import Certificate
@@ -212,6 +213,91 @@ class Partition(Cells):
         from splinecam_widget.analysis.statistics import Statistics
 
         return Statistics(self, lambda: active_counts(self))
+
+    def image_at(self, u: Any) -> Float64:
+        """The inputs (..., *input_shape) at points (..., 2) of the domain, to look at.
+
+        Raises
+        ------
+        ValueError
+            If points are not given as slice coordinates, or lie outside the domain.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> plane = Slice.from_basis([5.0, 0.0, 0.0], torch.eye(3)[:2])
+        >>> compute_partition(torch.nn.ReLU(), plane).image_at([0.5, 0.25]).tolist()
+        [5.5, 0.25, 0.0]
+        """
+        points, _ = as_numbers(u, "u")
+        if (self.locate(points) < 0).any():
+            raise ValueError("u: expected points of the domain, got some outside")
+        return self.plane.to_input(points)
+
+    def input_jacobian(self, cells: Any) -> Float64:
+        """Derivatives of the outputs by all entries of the input, on cells.
+
+        Parameters
+        ----------
+        cells : int, or (n,) integers
+            Cell ids.
+
+        Returns
+        -------
+        (K, *input_shape) or (n, K, *input_shape) float64
+            Across the slice as well as along it: `affine_maps` has the part along it.
+
+        Raises
+        ------
+        ValueError
+            If there are no such cells.
+
+        Notes
+        -----
+        By backward differentiation at the cells' centroids. Where a unit is zero on the whole cell, so that the slice lies in
+        its kink, the derivative is the one that torch gives.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+        >>> p.input_jacobian(p.locate([[0.5, -0.5]])).tolist()
+        [[[1.0, 0.0], [0.0, 0.0]]]
+        """
+        from splinecam_widget.analysis.jacobians import jacobians_of
+
+        return jacobians_of(self, cells)
+
+    def active_circuit(self, cell: int) -> tuple[ActiveUnits, ...]:
+        """The units that are on, on one cell, layer by layer.
+
+        Parameters
+        ----------
+        cell : int
+
+        Returns
+        -------
+        tuple of ActiveUnits
+            One for each layer of kinks, in execution order: where the layer is in the model, numbers and places of the units.
+
+        Raises
+        ------
+        ValueError
+            If there is no such cell.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+        >>> p.active_circuit(p.locate([0.5, -0.5]))[0].units.tolist()
+        [0]
+        """
+        from splinecam_widget.analysis.jacobians import circuit_of
+
+        return circuit_of(self, cell)
 
     def certificate(self, full: bool = False) -> Certificate:
         """Checks of this partition: areas, Euler's formula, convexity, neighbours, patterns, and the user's model itself.

@@ -21,7 +21,8 @@ and twice again through the projection; a height below twice the sum of these is
 class Slice:
     """An affine 2-plane in input space with an orthonormal basis, and the convex part of it that is looked at.
 
-    Make one with `Slice.through`, `Slice.through_two`, `Slice.around` or `Slice.from_basis`.
+    Make one with `Slice.through`, `Slice.through_two`, `Slice.around` or `Slice.from_basis`; from data with
+    `Slice.axis_aligned`, `Slice.along_principal_directions` or `Slice.through_nearest`.
 
     Attributes
     ----------
@@ -153,6 +154,95 @@ class Slice:
             raise ValueError(f"basis: expected two orthonormal vectors, got the Gram matrix {gram.tolist()}")
         square = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
         return cls(start, pair, square if domain is None else as_domain(domain))
+
+    @classmethod
+    def axis_aligned(cls, x: Any, axes: Any, radius: float = 1.0, domain: Any = None) -> Slice:
+        """The slice through `x` on which two entries of the input vary, and all others are those of `x`; `x` at (0, 0).
+
+        Parameters
+        ----------
+        x : (*input_shape,) array
+        axes : pair of int, or of tuples of int
+            The two entries, by their numbers in the flattened input or by their indices.
+        radius : float
+            Half the side of the default domain, in input-space units.
+
+        Raises
+        ------
+        ValueError
+            If `x` is not made of finite real numbers, the entries do not exist or are equal, or `radius` is not positive.
+
+        Examples
+        --------
+        >>> Slice.axis_aligned([5.0, 6.0, 7.0], axes=(0, 2)).to_input([0.5, -0.5]).tolist()
+        [5.5, 6.0, 6.5]
+        """
+        from splinecam_widget.analysis.slicing import axis_slice
+
+        return axis_slice(x, axes, radius, domain)
+
+    @classmethod
+    def along_principal_directions(cls, images: Any, components: Any = (0, 1), domain: Any = None) -> Slice:
+        """The slice through the mean of images along two of their principal directions.
+
+        Parameters
+        ----------
+        images : (N, *input_shape) array
+        components : pair of int
+            Which directions, by falling variance.
+        domain : (k, 2) array or None
+            None: a square around the projections of all images, 1.5 times their larger extent wide.
+
+        Raises
+        ------
+        ValueError
+            If there are too few images, no such directions, or the images do not vary along one.
+
+        Notes
+        -----
+        The directions are the right singular vectors of the images minus their mean. Their signs are chosen so that the entry
+        of largest magnitude, the first of several, is positive.
+
+        Examples
+        --------
+        >>> plane = Slice.along_principal_directions([[3.0, 0, 1], [-3, 0, 1], [0, 1, 1], [0, -1, 1]])
+        >>> plane.origin.tolist(), (plane.basis + 0.0).tolist()
+        ([0.0, 0.0, 1.0], [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        """
+        from splinecam_widget.analysis.slicing import principal_slice
+
+        return principal_slice(images, components, domain)
+
+    @classmethod
+    def through_nearest(cls, images: Any, labels: Any, classes: Any, x: Any = None, domain: Any = None) -> Slice:
+        """The slice through an image and its nearest neighbours in two classes.
+
+        Parameters
+        ----------
+        images : (N, *input_shape) array
+        labels : (N,) array
+        classes : three labels a, b, c
+            The anchors are `x`, the image of class b nearest to it, and that of class c nearest to it (Euclidean distance; the
+            first of several), each other than the anchors before. b and c may be a, or the same.
+        x : (*input_shape,) array or None
+            None: the first image of class a. Given, it stands for class a, of which no image is needed.
+        domain :
+            As of `Slice.through`.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, a class has no image or none but the other anchors, or the anchors are on one line.
+
+        Examples
+        --------
+        >>> images = [[0.0, 0], [9, 0], [2, 0], [0, 3]]
+        >>> Slice.through_nearest(images, [0, 1, 1, 2], classes=(0, 1, 2)).anchors.tolist()
+        [[0.0, 0.0], [2.0, 0.0], [0.0, 3.0]]
+        """
+        from splinecam_widget.analysis.slicing import neighbour_slice
+
+        return neighbour_slice(images, labels, classes, x, domain)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

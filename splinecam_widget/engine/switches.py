@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,20 @@ from .arrays import Float64
 from .evaluation import row_chunks_of_width
 from .network import Call, Reference, Stage, Step, run_steps
 from .operations import AFFINE, KINKS
-from .planar import PlanarComplex
+from .planar import Int32, Int64
 from .rounding import Bound, sizes, step_bound
+
+
+class Corners(Protocol):
+    """Cells by the vertices at their corners: of a planar complex, or intervals of a line."""
+
+    @property
+    def n_cells(self) -> int: ...
+    @property
+    def cell_offsets(self) -> Int64: ...
+    @property
+    def cell_vertices(self) -> Int32: ...
+
 
 # -- what switches call ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +138,7 @@ def names_in(value: Any) -> set[str]:
 
 def jumps(
     stage: Stage, shapes: Mapping[str, tuple[int, ...]], rows: Mapping[str, Float64], bounds: Mapping[str, Bound],
-    planar: PlanarComplex, tick: Callable[[], None],
+    cells: Corners, tick: Callable[[], None],
 ) -> str:
     """Path and operation of a choice in a stage that is not continuous, with the height of its jump; or "".
 
@@ -136,8 +148,8 @@ def jumps(
         What comes into the stage, at all vertices.
     bounds : dict
         Of the same.
-    planar : PlanarComplex
-        Its cells lie on one side of every line on which a condition changes.
+    cells : Corners
+        They lie on one side of every line on which a condition changes.
 
     Notes
     -----
@@ -158,9 +170,9 @@ def jumps(
             errors[step.name] = sizes(step, errors) if step.kind == "size" else step_bound(step, errors)
     tolerances = {s.sources[0]: errors[s.sources[0]].tolerance() for s in switches}
     width = max(1, *(rows[name].shape[1] for name in rows), *(math.prod(step.shape) for step in steps))
-    for part in row_chunks_of_width(6 * width, planar.n_cells):
+    for part in row_chunks_of_width(6 * width, cells.n_cells):
         tick()
-        found = _jump_in(steps, choices, switches, shapes, rows, errors, tolerances, planar, part)
+        found = _jump_in(steps, choices, switches, shapes, rows, errors, tolerances, cells, part)
         if found:
             return found
     return ""
@@ -168,12 +180,12 @@ def jumps(
 
 def _jump_in(
     steps: tuple[Step, ...], choices: list[Step], switches: list[Step], shapes: Mapping[str, tuple[int, ...]],
-    rows: Mapping[str, Float64], errors: Mapping[str, Any], tolerances: Mapping[str, Float64], planar: PlanarComplex,
+    rows: Mapping[str, Float64], errors: Mapping[str, Any], tolerances: Mapping[str, Float64], cells: Corners,
     part: slice,
 ) -> str:
     """The same for a run of cells."""
-    offsets = planar.cell_offsets[part.start:part.stop + 1]
-    corners = planar.cell_vertices[offsets[0]:offsets[-1]]
+    offsets = cells.cell_offsets[part.start:part.stop + 1]
+    corners = cells.cell_vertices[offsets[0]:offsets[-1]]
     starts = offsets[:-1] - offsets[0]
     owner = np.repeat(np.arange(len(starts)), np.diff(offsets))
     n = len(corners)
