@@ -5,25 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..engine._cell_kernel import unit_key
+from splinecam_widget.engine._cell_kernel import unit_key
 
 
 @njit(cache=True, nogil=True)
-def flipped_columns(inner, beside, hashes, layers, units, n_units, cut_starts, cut_numbers, cut_widths, cut_columns):
-    """The entry of the pattern (n,) that alone changes across each of the edges `inner`, -1 where there is no such entry.
+def flipped_columns(beside, hashes, layers, units, n_units, cut_starts, cut_numbers, cut_widths, cut_columns):
+    """The entry of the pattern (E,) that alone changes across each edge, -1 where there is no such entry.
 
     An edge names its layer and unit; the entries of that unit are those of the layer's cuts that are `unit` modulo `n_units`.
     Hashes of patterns are sums without carry of one random number for each entry, so that their difference tells which it is.
     """
-    out = np.full(len(inner), -1, np.int64)
-    for i in range(len(inner)):
-        e = inner[i]
+    out = np.full(len(beside), -1, np.int64)
+    for e in range(len(beside)):
+        if beside[e, 0] < 0 or beside[e, 1] < 0:
+            continue
         difference = hashes[beside[e, 0]] ^ hashes[beside[e, 1]]
         layer = layers[e]
         for cut in range(cut_starts[layer], cut_starts[layer + 1]):
             for entry in range(units[e], cut_widths[cut], n_units[layer]):
                 if unit_key(cut_numbers[cut], entry) == difference:
-                    out[i] = cut_columns[cut] + entry
+                    out[e] = cut_columns[cut] + entry
     return out
 
 
@@ -37,7 +38,7 @@ def add_hashes(hashes, cut, flags):
 
 
 @njit(cache=True, nogil=True)
-def walk(roots, flags, counts, starts, links, flips, layer_of_column, out):
+def walk(roots, flags, counts, offsets, cell_edges, beside, flips, layer_of_column, out):
     """Numbers of entries that are set, for every cell that can be reached from `roots`, into `out` (C, L).
 
     Depth-first from each root, with one pattern that is changed entry by entry, and changed back on the way back.
@@ -49,21 +50,22 @@ def walk(roots, flags, counts, starts, links, flips, layer_of_column, out):
         Their patterns. Changed, and as before at the end.
     counts : (n, L) int64
         Of their patterns.
-    starts, links, flips : (C + 1,), (sum,), (sum,) int64
-        The cells beside each cell, and the entry that alone changes on the way there.
+    flips : (E,) int64
+        The entry that alone changes across each edge; -1 for edges that are not to be crossed.
     """
-    is_done = np.zeros(len(starts) - 1, np.bool_)
-    stack = np.empty(len(starts), np.int64)
-    at, came = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
+    n_cells = len(offsets) - 1
+    is_done = np.zeros(n_cells, np.bool_)
+    stack = np.empty(n_cells, np.int64)
+    at, came = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
     for i in range(len(roots)):
         pattern, now = flags[i], counts[i].copy()
         root = roots[i]
         is_done[root] = True
         out[root] = now
-        stack[0], at[0], came[0], depth = root, starts[root], -1, 1
+        stack[0], at[0], came[0], depth = root, offsets[root], -1, 1
         while depth > 0:
             cell, place = stack[depth - 1], at[depth - 1]
-            if place == starts[cell + 1]:
+            if place == offsets[cell + 1]:
                 depth -= 1
                 column = came[depth]
                 if column >= 0:
@@ -71,12 +73,16 @@ def walk(roots, flags, counts, starts, links, flips, layer_of_column, out):
                     now[layer_of_column[column]] += 1 if pattern[column] else -1
                 continue
             at[depth - 1] += 1
-            other, column = links[place], flips[place]
+            e = cell_edges[place]
+            column = flips[e]
+            if column < 0:
+                continue
+            other = beside[e, 1] if beside[e, 0] == cell else beside[e, 0]
             if is_done[other]:
                 continue
             pattern[column] = not pattern[column]
             now[layer_of_column[column]] += 1 if pattern[column] else -1
             is_done[other] = True
             out[other] = now
-            stack[depth], at[depth], came[depth] = other, starts[other], column
+            stack[depth], at[depth], came[depth] = other, offsets[other], column
             depth += 1

@@ -1,4 +1,4 @@
-"""Compiled loops over cells: moments, distances of corners, largest inscribed circles, straight corners. Arrays in, arrays out."""
+"""Compiled loops over cells: moments, distances of corners, inscribed circles, straight corners. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def distance_ratios(points, offsets, vertices, centroids):
         near, far, least, most = np.inf, 0.0, np.inf, 0.0
         for k in range(lo, hi):
             x, y = points[vertices[k], 0], points[vertices[k], 1]
-            radius = np.hypot(x - centroids[c, 0], y - centroids[c, 1])
+            radius = (x - centroids[c, 0]) ** 2 + (y - centroids[c, 1]) ** 2
             least, most = min(least, radius), max(most, radius)
             for i in range(lo, k):
-                distance = np.hypot(x - points[vertices[i], 0], y - points[vertices[i], 1])
+                distance = (x - points[vertices[i], 0]) ** 2 + (y - points[vertices[i], 1]) ** 2
                 near, far = min(near, distance), max(far, distance)
-        out[c, 0] = far / near if near > 0 else np.inf
-        out[c, 1] = most / least if least > 0 else np.inf
+        out[c, 0] = np.sqrt(far / near) if near > 0 else np.inf
+        out[c, 1] = np.sqrt(most / least) if least > 0 else np.inf
     return out
 
 
@@ -74,18 +74,20 @@ def inradii(points, offsets, vertices):
 def _inradius(points, loop, length, speed, turn, before, after):
     """Of one cell; the other arrays are room to work in. Side k goes from corner k, at which it turns, to the next."""
     n = len(loop)
+    u, v = loop[n - 1], loop[0]
+    ax, ay = points[v, 0] - points[u, 0], points[v, 1] - points[u, 1]
+    last = np.sqrt(ax * ax + ay * ay)
     for k in range(n):
-        u, v, w = loop[k - 1], loop[k], loop[k + 1 if k + 1 < n else 0]
-        ax, ay = points[v, 0] - points[u, 0], points[v, 1] - points[u, 1]
+        w = loop[k + 1 if k + 1 < n else 0]
         bx, by = points[w, 0] - points[v, 0], points[w, 1] - points[v, 1]
         cross, dot = ax * by - ay * bx, ax * bx + ay * by
-        size = np.hypot(ax, ay) * np.hypot(bx, by)
+        length[k] = np.sqrt(bx * bx + by * by)
         if cross <= 0 and dot <= 0:  # a spike without width, or a side without length
             return 0.0
         # The tangent of half the turn, without a difference of nearly equal numbers; no convex cell turns right.
-        turn[k] = max(cross, 0.0) / (size + dot) if dot > 0 else (size - dot) / cross
-        length[k] = np.hypot(bx, by)
+        turn[k] = max(cross, 0.0) / (last * length[k] + dot) if dot > 0 else (last * length[k] - dot) / cross
         before[k], after[k] = k - 1 if k > 0 else n - 1, k + 1 if k + 1 < n else 0
+        v, ax, ay, last = w, bx, by, length[k]
     for k in range(n):
         speed[k] = turn[k] + turn[after[k]]
     first, left, time = 0, n, 0.0

@@ -1,19 +1,21 @@
-"""How many units are on in every cell, from the patterns of few cells. Knows how patterns are hashed; runs no network itself."""
+"""How many units are on in every cell, from the patterns of few. Knows how patterns are hashed; runs no network itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import _dissolving_kernels
-from ..engine.graph import component_ids
+from splinecam_widget.engine import _dissolving_kernels
+from splinecam_widget.engine.graph import component_ids
+
 from . import _activity_kernels
+from .quantities import largest_cells
 
 if TYPE_CHECKING:
-    from ..engine.partition import Partition
+    from splinecam_widget.engine.partition import Partition
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
@@ -85,10 +87,10 @@ def active_counts(partition: Partition) -> Int64:
 
     Notes
     -----
-    Across most edges a single entry changes, that of the unit that made the edge. Whether it is the only one, the hashes of both
-    cells tell, which are those of their whole patterns. The cells that such edges join form a graph; one cell of each of its
-    components, the largest, has its pattern from the network, and a walk over the component flips entry by entry. That pattern
-    must have the hash of its cell, or all cells of the component take theirs from the network.
+    Across most edges a single entry changes, that of the unit that made the edge. Whether it is the only one, the hashes of
+    both cells tell, which are those of their whole patterns. The cells that such edges join form a graph; one cell of each of
+    its components, the largest, has its pattern from the network, and a walk over the component flips entry by entry. That
+    pattern must have the hash of its cell, or all cells of the component take theirs from the network.
     Two patterns have one hash by chance with a probability of 2^-64 for each pair that is compared.
 
     A pattern here is that of the signs at a cell's vertices. It may differ from `Partition.patterns`, which asks the cell's
@@ -98,42 +100,33 @@ def active_counts(partition: Partition) -> Int64:
     found = np.full((partition.n_cells, len(entries.n_units)), NO_COUNT, np.int64)
     if not entries.n_columns:
         return found
-    inner = np.flatnonzero((partition.edge_cells >= 0).all(axis=1))
+    planar, beside = partition.planar, partition.edge_cells
     flips = _activity_kernels.flipped_columns(
-        inner, partition.edge_cells, partition.planar.cell_hashes, partition.edge_layer, partition.edge_unit, entries.n_units,
+        beside, planar.cell_hashes, planar.edge_layer, planar.edge_unit, entries.n_units,
         entries.starts, entries.numbers, entries.widths, entries.columns)
-    links, flips = partition.edge_cells[inner[flips >= 0]], flips[flips >= 0]
-    component = component_ids(partition.n_cells, links)
-    by_area = np.argsort(-partition.areas, kind="stable")
-    _, first = np.unique(component[by_area], return_index=True)
-    roots, sizes = by_area[first], np.bincount(component)
-    starts, others, flips = _neighbours(partition.n_cells, links, flips)
-    layer_of_column = entries.layer_of_column
-    unsure: list[Int64] = []
+    is_crossed = flips >= 0
+    if is_crossed[(beside >= 0).all(axis=1)].all():  # all cells of a convex domain are joined
+        component = np.zeros(partition.n_cells, np.int64)
+    else:
+        component = component_ids(partition.n_cells, beside[is_crossed])
+    sizes = np.bincount(component)
+    roots = largest_cells(component, partition.areas, len(sizes))
     for part in _runs(roots, entries.n_columns):
         flags, hashes = _patterns(partition, entries, part)
-        is_sure = (hashes == partition.planar.cell_hashes[part]) | (sizes[component[part]] == 1)
-        counts = _counts(flags, entries)
-        unsure.append(np.flatnonzero(np.isin(component, component[part[~is_sure]])))
+        is_sure = (hashes == planar.cell_hashes[part]) | (sizes[component[part]] == 1)
         _activity_kernels.walk(
-            part[is_sure], flags[is_sure], counts[is_sure], starts, others, flips, layer_of_column, found)
-    for part in _runs(np.concatenate(unsure), entries.n_columns):
-        found[part] = _counts(_patterns(partition, entries, part)[0], entries)
+            part[is_sure], flags[is_sure], _counts(flags, entries)[is_sure], planar.cell_offsets, planar.cell_edges, beside,
+            flips, entries.layer_of_column, found)
+        if not is_sure.all():
+            others = np.flatnonzero(np.isin(component, component[part[~is_sure]]))
+            for cells in _runs(others, entries.n_columns):
+                found[cells] = _counts(_patterns(partition, entries, cells)[0], entries)
     return found
 
 
 def _runs(cells: Int64, n_columns: int) -> list[Int64]:
     size = max(1, ENTRIES_AT_A_TIME // n_columns)
     return [cells[start:start + size] for start in range(0, len(cells), size)]
-
-
-def _neighbours(n_cells: int, links: NDArray[Any], flips: Int64) -> tuple[Int64, Int64, Int64]:
-    """Of links (n, 2) between cells: starts (C + 1,), and for each cell the cells it is linked to, with their `flips`."""
-    owners = links.T.ravel()
-    order = np.argsort(owners, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n_cells))])
-    others = links[:, ::-1].T.ravel()[order].astype(np.int64)
-    return starts, others, np.tile(flips, 2)[order]
 
 
 def _patterns(partition: Partition, entries: _Entries, cells: Int64) -> tuple[Bool, UInt64]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.arrays import Float64, as_numbers
-from ..engine.cells import Cells
+from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.cells import Cells
+
 from . import _counting_kernels
 
 Int64 = NDArray[np.int64]
@@ -64,7 +65,7 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: float = 2) -> Lo
     radii, _ = as_numbers(radius, "radius")
     if radii.shape not in ((), (len(places),)) or (radii < 0).any():
         got = radius if radii.ndim == 0 else f"{len(radii)} from {radii.min():g}" if radii.ndim == 1 else radii.shape
-        raise ValueError(f"radius: expected one number that is not negative, or one for each of {len(places)} points, got {got}")
+        raise ValueError(f"radius: expected a number that is not negative, or one for each of {len(places)} points, got {got}")
     if norm not in tuple(NORMS):
         raise ValueError(f"norm: expected 1, 2 or inf, got {norm!r}")
     radii = np.ascontiguousarray(np.broadcast_to(radii, len(places)))

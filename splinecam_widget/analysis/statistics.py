@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.arrays import Float64
-from ..engine.cells import Cells
-from ..engine.slices import polygon_area
+from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.slices import polygon_area
+
 from . import _statistics_kernels, quantities, summaries
 from .nearest import distances_to_segments
 
@@ -93,9 +94,10 @@ class Statistics:
         Notes
         -----
         Decided by which unit made an edge, not by angles. Inside a cell a unit is affine, so its edges there lie on one line:
-        a vertex where two edges of one unit meet, and no third edge of it, is no corner. Of the border, the domain's corners are
-        corners. Two edges of different units that happen to lie on one line count as two sides. Of layers that take the largest
-        of several, in windows that overlap, a corner where three windows change may be missed.
+        a vertex where two edges of one unit meet, and no third edge of it, is no corner. Of the border, the domain's corners
+        are corners. Two edges of different units that happen to lie on one line count as two sides. Of layers that take the
+        largest of several, in windows that overlap, a corner where three windows change may be missed. A continuous network
+        makes no other vertices than corners but in special positions, so this is `n_vertices` nearly always.
         """
         return quantities.side_counts(self.cells)
 
@@ -106,7 +108,7 @@ class Statistics:
 
     @cached_property
     def second_moments(self) -> Float64:
-        """(C, 3) float64: integrals of x x, x y and y y over each cell, x and y counted from its centroid; units to the fourth."""
+        """(C, 3) float64: integrals of x x, x y and y y over each cell, from its centroid; units to the fourth."""
         found: Float64 = _statistics_kernels.second_moments(
             self.cells.vertices, self.cells.cell_offsets, self.cells.cell_vertices, self.centroids)
         return found
@@ -117,8 +119,8 @@ class Statistics:
 
         Notes
         -----
-        sqrt(1 - l_min / l_max) with the eigenvalues l of the matrix of `second_moments`. A square and every regular polygon have
-        0, a rectangle of sides a > b has sqrt(1 - b^2 / a^2), and what is nearly a segment has nearly 1.
+        sqrt(1 - l_min / l_max) with the eigenvalues l of the matrix of `second_moments`. A square and every regular polygon
+        have 0, a rectangle of sides a > b has sqrt(1 - b^2 / a^2), and what is nearly a segment has nearly 1.
         """
         return quantities.eccentricities_of(self.second_moments)
 
@@ -229,7 +231,7 @@ class Statistics:
     @cached_property
     def _lengths_by_layer(self) -> Float64:
         n_layers = len(self.cells.layers)
-        found: Float64 = np.bincount(self.cells.edge_layer + 1, self.edge_lengths, minlength=n_layers + 1)
+        found: Float64 = np.bincount(self.cells.edge_layer + 1, self.edge_lengths, n_layers + 1).astype(np.float64)
         return found
 
     @cached_property
@@ -257,7 +259,8 @@ class Statistics:
         Returns
         -------
         () or (n,) float64
-            Interpolated as by `numpy.quantile`; NaN where there are no cells.
+            Interpolated as by `numpy.quantile`; of numbers some of which are infinite, the lower neighbour. NaN where there
+            are no cells.
 
         Raises
         ------
@@ -324,16 +327,13 @@ class RegionStatistics:
         return self.of_cells.region_ids
 
     def _summed(self, of_cells: Float64) -> Float64:
-        found: Float64 = np.bincount(self._ids, of_cells)
+        found: Float64 = np.bincount(self._ids, of_cells).astype(np.float64)
         return found
 
     @cached_property
     def _largest_cells(self) -> Int64:
         """(R,) int64: the cell with the largest area of each region, whose slope is the least uncertain."""
-        order = np.argsort(-self.of_cells.areas, kind="stable")
-        _, first = np.unique(self._ids[order], return_index=True)
-        found: Int64 = order[first]
-        return found
+        return quantities.largest_cells(self._ids, self.of_cells.areas, self.of_cells.cells.n_regions)
 
     @cached_property
     def areas(self) -> Float64:
@@ -362,7 +362,9 @@ class RegionStatistics:
         start = self.of_cells.centroids[self._largest_cells]  # sums are taken from here, so that small regions lose no digits
         steps = self.of_cells.areas[:, None] * (self.of_cells.centroids - start[self._ids])
         sums = np.stack([self._summed(column) for column in steps.T], axis=1)
-        return start + np.divide(sums, self.areas[:, None], out=np.zeros_like(sums), where=self.areas[:, None] > 0)
+        found: Float64 = start + np.divide(
+            sums, self.areas[:, None], out=np.zeros_like(sums), where=self.areas[:, None] > 0)
+        return found
 
     @cached_property
     def second_moments(self) -> Float64:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.arrays import Float64, as_numbers
-from ..engine.cells import Cells
+from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.cells import Cells
 
 if TYPE_CHECKING:
     from .statistics import RegionStatistics, Statistics
@@ -27,10 +27,10 @@ def summary_of(statistics: Statistics) -> dict[str, float]:
     Returns
     -------
     dict
-        n_cells, n_regions, n_vertices, n_edges; area of the domain; cell_density and region_density, counts for each unit of area;
-        edge_length (of all layers) and border_length; n_inner_cells, n_inner_regions: those not cut off by the border. For each
-        measure of cells in `MEANS`, and of regions in `REGION_MEANS`: cell_<name>_mean and region_<name>_mean, and the same with
-        inner_ before, over those not cut off. NaN where there are none.
+        n_cells, n_regions, n_vertices, n_edges; area of the domain; cell_density and region_density, counts for each unit of
+        area; edge_length (of all layers) and border_length; n_inner_cells, n_inner_regions: those not cut off by the border.
+        For each measure of cells in `MEANS`, and of regions in `REGION_MEANS`: cell_<name>_mean and region_<name>_mean, and
+        the same with inner_ before, over those not cut off. NaN where there are none.
 
     Notes
     -----
@@ -80,9 +80,9 @@ def quantiles_of(
     column = column[~measures.is_clipped] if inner else column
     if not len(column):
         return np.full(levels.shape, np.nan)
-    # Of values that are all infinite, as distances to a boundary that is not there, numpy makes NaN.
-    found: Float64 = np.asarray(np.quantile(column, levels) if np.isfinite(column).all() else
-                                np.quantile(column, levels, method="lower"), dtype=np.float64)
+    # Between infinities, as distances to a boundary that is not there, interpolation makes NaN.
+    between: Any = "linear" if np.isfinite(column).all() else "lower"
+    found: Float64 = np.asarray(np.quantile(column, levels, method=between), dtype=np.float64)
     return found
 
 
@@ -107,7 +107,7 @@ def text_of(statistics: Statistics) -> str:
         f"edges {found['edge_length']:.6g} long in all, border {found['border_length']:.6g}",
     ]
     head = ("", "mean", "inner mean", "25 %", "median", "75 %")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     measures: tuple[tuple[str, Any, Any], ...] = (
         ("cell", statistics, [name for name in CELL_COLUMNS if name in MEANS]),
         ("region", statistics.regions, [name for name in REGION_COLUMNS if name in REGION_MEANS]))
@@ -115,7 +115,7 @@ def text_of(statistics: Statistics) -> str:
         for name in names:
             numbers = (found[f"{kind}_{name}_mean"], found[f"inner_{kind}_{name}_mean"],
                        *source.quantiles(name, [0.25, 0.5, 0.75]))
-            rows.append((f"{kind} {name}", *("–" if np.isnan(number) else f"{number:.4g}" for number in numbers)))
+            rows.append((f"{kind} {name}", *("-" if np.isnan(number) else f"{number:.4g}" for number in numbers)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines += ["  ".join([f"{row[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:]))]).rstrip()
               for row in rows]

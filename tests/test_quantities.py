@@ -1,0 +1,62 @@
+"""Measures that need arrays alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from torch import nn
+
+from oracle import UNIT_ROUNDOFF, loops_of, mlp, square
+from splinecam_widget import compute_partition
+from splinecam_widget.analysis import quantities
+from splinecam_widget.engine.partition import Partition
+
+
+@pytest.fixture(scope="module")
+def partition() -> Partition:
+    return compute_partition(mlp(2, 10, 10, 2, seed=4), square())
+
+
+def test_edge_lengths(partition: Partition) -> None:
+    ends = partition.vertices[partition.edges]
+    np.testing.assert_allclose(
+        quantities.edge_lengths(partition), np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1), rtol=4 * UNIT_ROUNDOFF)
+
+
+def test_sums_over_sides_visit_every_cells_own_edges(partition: Partition) -> None:
+    """An edge is a power of two here, so that sums tell which edges there are."""
+    numbers = np.arange(len(partition.edges), dtype=np.int64)**2
+    found = quantities.summed_over_sides(partition, numbers)
+    beside = partition.edge_cells
+    for c in range(partition.n_cells):
+        assert found[c] == numbers[(beside == c).any(axis=1)].sum()
+
+
+def test_a_cells_map_passes_through_its_vertices(partition: Partition) -> None:
+    offsets = quantities.offsets_of(partition)
+    for c, loop in enumerate(loops_of(partition)):
+        expected = partition.slopes[c] @ partition.vertices[loop[0]] + offsets[c]
+        np.testing.assert_allclose(expected, partition.values[loop[0]], rtol=0, atol=1e-9)
+
+
+def test_eccentricities_of_moments() -> None:
+    """Of diagonal matrices turned by any angle: sqrt(1 - smaller / larger)."""
+    angles = np.linspace(0, np.pi, 7)
+    for small, large in ((1.0, 1.0), (1.0, 2.0), (0.0, 3.0), (2.0**-60, 1.0)):
+        c, s = np.cos(angles), np.sin(angles)
+        moments = np.stack([large * c * c + small * s * s, (large - small) * s * c, large * s * s + small * c * c], axis=1)
+        found = quantities.eccentricities_of(moments)
+        np.testing.assert_allclose(found, np.sqrt(1 - small / large), rtol=0, atol=np.sqrt(8 * UNIT_ROUNDOFF))
+
+
+def test_without_area_a_cell_counts_as_a_segment() -> None:
+    assert quantities.eccentricities_of(np.zeros((2, 3))).tolist() == [1.0, 1.0]
+
+
+def test_the_largest_cells_are_the_first_of_equal_ones() -> None:
+    groups, areas = np.array([2, 0, 2, 1, 2, 0]), np.array([1.0, 5, 3, 0, 3, 5])
+    assert quantities.largest_cells(groups, areas, 3).tolist() == [1, 3, 2]
+
+
+def test_a_single_cell_has_the_domains_sides() -> None:
+    assert quantities.side_counts(compute_partition(nn.Linear(2, 1).eval(), square())).tolist() == [4]
