@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _cell_measures
 from .arrays import Float64, as_count
+from .exporting import Exports
 from .graph import component_ids
 from .layers import Layer
 from .planar import Int64
@@ -32,7 +33,7 @@ P = TypeVar("P", bound="Cells")
 
 
 @dataclass(frozen=True, eq=False)
-class Cells(Tessellation):
+class Cells(Exports, Tessellation):
     """Convex cells of a slice on each of which the outputs are affine.
 
     Attributes

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from .cells import Cells
 from .certificate import Certificate
+from .layers import Layer
 from .planar import PlanarComplex
+from .records import Made
 from .slices import Slice
 
 FORMAT = "splinecam_widget.partition"
@@ -45,8 +47,8 @@ class SavedPartition(Cells):
     certificate : Certificate
         As it came out when the partition was saved.
     model : dict
-        What is known of the network: digest, input_shape, n_outputs, head, layers (path, operation, n_units of each layer of
-        kinks) and approximations (operation and deviation of each).
+        What is known of the network: digest, input_shape, n_outputs, head, layers (path, operation, n_units and shape of each
+        layer of kinks) and approximations (operation and deviation of each).
     versions : dict
         Of the packages that computed it.
     """
@@ -60,12 +62,29 @@ class SavedPartition(Cells):
         """Whether it is of the user's network itself, and not of one with approximated activations."""
         return not self.model["approximations"]
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What `edge_layer` and `edge_unit` count: the layers of kinks in execution order."""
+        # Files of the first versions do not say how units are arranged.
+        return tuple(Layer(layer["path"], layer["operation"], tuple(layer.get("shape", [layer["n_units"]])))
+                     for layer in self.model["layers"])
+
+    @property
+    def made(self) -> Made:
+        """What it was made of and by, with its certificate."""
+        return Made(self.model, self.versions, self.certificate)
+
+    @property
+    def head(self) -> str:
+        """A monotone last operation of the model that was set aside ("softmax"), or ""."""
+        return str(self.model["head"])
+
     def __repr__(self) -> str:
         return (f"SavedPartition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
                 f"{len(self.model['layers'])} layers of kinks, {self.values.shape[1]} outputs)")
 
 
-def write(path: str | os.PathLike[str], cells: Cells, certificate: Certificate, model: Any, versions: dict[str, str]) -> None:
+def write(path: str | os.PathLike[str], cells: Cells) -> None:
     """Write a file as `load_partition` reads it; an older one of that name stays whole until the new one is.
 
     Raises
@@ -73,10 +92,10 @@ def write(path: str | os.PathLike[str], cells: Cells, certificate: Certificate, 
     OSError
         If it cannot be written.
     """
-    plane, planar = cells.plane, cells.planar
+    plane, planar, made = cells.plane, cells.planar, cells.made
     about = {
-        "format": FORMAT, "format_version": FORMAT_VERSION, "versions": versions, "model": model,
-        "certificate": asdict(certificate), "n_close": cells.n_close, "n_zero": cells.n_zero,
+        "format": FORMAT, "format_version": FORMAT_VERSION, "versions": made.versions, "model": made.model,
+        "certificate": asdict(made.certificate), "n_close": cells.n_close, "n_zero": cells.n_zero,
     }
     arrays = {
         "origin": plane.origin, "basis": plane.basis, "domain": plane.domain, "vertices": planar.points,

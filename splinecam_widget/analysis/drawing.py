@@ -1,0 +1,122 @@
+"""What every picture of a partition shows, before it has a format: coloured polygons, edges, the boundary, a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.boundary import Boundary, winners_of
+from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.planar import Int32, Int64
+
+from .colours import UInt32, class_palette, colouring_of
+from .parts import loops_of, parts_of
+
+EDGE_COLOUR = "#1c1c1c"
+EDGE_OPACITY = 0.45
+BOUNDARY_COLOUR = "#101010"
+
+MAX_EDGE_WIDTH = 0.7
+MAX_BOUNDARY_WIDTH = 2.0
+"""In pixels of an SVG or PNG, points on paper."""
+
+EDGE_SHARE = 0.09
+"""Width of edges over the side of a square as large as the mean cell: they take about a fifth of the picture at most, so that
+colours stay what they are."""
+
+BOUNDARY_EDGES = 4.0
+"""Width of the boundary in those of edges, at least: it must stand out where cells are many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A picture as arrays, slice coordinates.
+
+    Attributes
+    ----------
+    points : (M, 2) float64
+    offsets : (P + 1,) int64
+        Convex polygons that fill the domain, counter-clockwise.
+    cells : (P,) int64
+        The cell that each lies in.
+    classes : (P,) int32
+        The class that wins there; of polygons that are whole cells, on the largest part.
+    colours : (P,) uint32
+        RGBA words, red in the lowest byte.
+    values : (P,) float64 or None
+        The numbers behind the colours, where there is a scale.
+    legend : dict
+        See `colours.colouring_of`.
+    edges : (E, 2, 2) float64
+        Inner edges.
+    edge_layers : (E,) int32
+    boundary : Boundary
+    low, high : (2,) float64
+        Of the domain.
+    class_names : list of str
+    """
+
+    points: Float64
+    offsets: Int64
+    cells: Int64
+    classes: Int32
+    colours: UInt32
+    values: Float64 | None
+    legend: dict[str, Any]
+    edges: Float64
+    edge_layers: Int32
+    boundary: Boundary
+    low: Float64
+    high: Float64
+    class_names: list[str]
+
+    def line_widths(self, width: float, height: float, n_cells: int) -> tuple[float, float]:
+        """Of edges and boundary, in the units of the picture's width and height."""
+        edge = min(MAX_EDGE_WIDTH, EDGE_SHARE * float(np.sqrt(width * height / n_cells)))
+        return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, min(width, height) / 400))
+
+
+def drawing_of(cells: Cells, color_by: Any, class_names: Sequence[str] | None, level: float) -> Drawing:
+    """The picture of a partition.
+
+    Raises
+    ------
+    ValueError
+        For a bad `color_by`, `level` or number of names.
+    """
+    winners = winners_of(cells, level)
+    names = names_of(cells, class_names, level)
+    colouring = colouring_of(cells, winners, color_by, names)
+    inner = cells.edge_layer >= 0
+    corners = cells.plane.domain
+    shared = {
+        "legend": colouring.legend, "edges": cells.vertices[cells.edges[inner]], "edge_layers": cells.edge_layer[inner],
+        "boundary": winners.boundary, "low": corners.min(axis=0), "high": corners.max(axis=0), "class_names": names,
+    }
+    if isinstance(color_by, str) and color_by == "class":
+        parts = parts_of(cells, winners)
+        return Drawing(parts.points, parts.offsets, parts.cells, parts.classes, class_palette(len(names))[parts.classes], None,
+                       **shared)
+    points, offsets = loops_of(cells)
+    return Drawing(points, offsets, np.arange(cells.n_cells), winners.cells, colouring.cells, colouring.values, **shared)
+
+
+def names_of(cells: Cells, class_names: Sequence[str] | None, level: float = 0.0) -> list[str]:
+    """What classes are called: given, or their numbers; with one output, on which side of the level they are.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many names as classes.
+    """
+    n_outputs = cells.values.shape[1]
+    if class_names is None:
+        return [f"≤ {level:g}", f"> {level:g}"] if n_outputs == 1 else [str(k) for k in range(n_outputs)]
+    names = [str(name) for name in class_names]
+    if len(names) != max(n_outputs, 2):
+        raise ValueError(f"class_names: expected {max(n_outputs, 2)} names, got {len(names)}")
+    return names
