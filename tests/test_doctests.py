@@ -9,6 +9,10 @@ import pkgutil
 import pytest
 
 from splinecam_widget import analysis, engine
+from splinecam_widget.analysis.attributions import integrated_gradients
+from splinecam_widget.analysis.class_changes import closest_class_change
+from splinecam_widget.analysis.complexity import local_complexity
+from splinecam_widget.analysis.lines import compute_line
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explain import explain
 from splinecam_widget.engine.slices import Slice
@@ -25,6 +29,8 @@ def test_examples_run(name: str) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("public", [compute_partition, explain, Slice], ids=lambda public: public.__name__)
+@pytest.mark.parametrize("public", [
+    compute_line, compute_partition, closest_class_change, explain, integrated_gradients, local_complexity, Slice,
+], ids=lambda public: public.__name__)
 def test_public_functions_have_an_example(public: object) -> None:
     assert doctest.DocTestFinder(recurse=False).find(public)[0].examples
