@@ -65,6 +65,15 @@ class Polylines:
         sums: Float64 = np.add.reduceat(steps, self.offsets[:-1])
         return sums
 
+    def chosen(self, is_chosen: Any) -> Polylines:
+        """Some of the lines, those where `is_chosen` (P,) is true."""
+        kept = np.asarray(is_chosen, dtype=np.bool_)
+        sizes = np.diff(self.offsets)
+        at_points, at_segments = np.repeat(kept, sizes), np.repeat(kept, sizes - 1)
+        return Polylines(
+            self.points[at_points], np.concatenate([[0], np.cumsum(sizes[kept])]), self.is_closed[kept], self.ends[kept],
+            self.classes[kept], self.nodes[at_points], self.segments[at_segments])
+
     def line(self, i: int) -> Float64:
         """The points (m, 2) of one line.
 

@@ -23,7 +23,7 @@ from .network import Network
 from .planar import Int64
 from .records import Made, model_record, package_versions
 from .storage import write
-from .threads import apart
+from .threads import apart, on_all_cores
 
 if TYPE_CHECKING:
     from splinecam_widget.analysis.jacobians import ActiveUnits
@@ -116,6 +116,16 @@ class Partition(Cells):
             warnings.simplefilter("ignore", DeprecationWarning)
             apart(read, lambda: None)
         return A, outputs - np.einsum("cki,ci->ck", A, middles)
+
+    def _outputs_at(self, u: Float64, cells: Any) -> Float64:  # noqa: ARG002 (the network needs to know no cells)
+        """Outputs (n, K) at points (n, 2), by the network itself."""
+
+        def read(rows: slice) -> Float64:
+            with torch.no_grad():
+                found: Float64 = evaluate(self.network, torch.from_numpy(self.plane.to_input(u[rows]))).numpy()
+            return found
+
+        return np.concatenate(on_all_cores(read, row_chunks(self.network, len(u))))
 
     def patterns(self, where: Any) -> tuple[NDArray[np.bool_], ...]:
         """Activation patterns: for every layer of kinks, which piece each unit is on.
