@@ -123,7 +123,8 @@ class Comparison:
         bound = LINE_ROUNDINGS * layers * UNIT_ROUNDOFF * float(np.abs(self.first.vertices).max())
         lines, other_lines = self.first.vertices[self.first.edges[inner]], self.second.vertices[self.second.edges[others]]
         boxes = np.concatenate([other_lines.min(axis=1), other_lines.max(axis=1)], axis=1)
-        found[inner] = _overlay_kernels.shared_lengths(lines, other_lines, *_grid(boxes, bound), bound)
+        find: Any = _overlay_kernels.shared_lengths
+        found[inner] = find(lines, other_lines, *_grid(boxes, bound), bound)
         return found
 
     @property
@@ -200,7 +201,8 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
     ours, others = (parts_of(cells, winners_of(cells, level)) for cells in (p, q))
     bound = WIDTH_ROUNDINGS * UNIT_ROUNDOFF * float(np.abs(p.plane.domain).max())
     boxes, other_boxes = (_overlay_kernels.bounding_boxes(parts.points, parts.offsets) for parts in (ours, others))
-    areas, pairs, largest, largest_at, points, offsets, classes = _overlay_kernels.overlaid(
+    overlaid: Any = _overlay_kernels.overlaid
+    areas, pairs, largest, largest_at, points, offsets, classes = overlaid(
         0, len(ours.classes), *_arrays(ours), *_maps(p), boxes, *_arrays(others), *_maps(q), other_boxes,
         *_grid(other_boxes), bound,
     )

@@ -24,12 +24,21 @@ MAX_EDGE_WIDTH = 0.7
 MAX_BOUNDARY_WIDTH = 2.0
 """In pixels of an SVG or PNG, points on paper."""
 
+MAX_SIDE = 32_768
+"""Pixels of a picture."""
+
 EDGE_SHARE = 0.09
 """Width of edges over the side of a square as large as the mean cell: they take about a fifth of the picture at most, so that
 colours stay what they are."""
 
-BOUNDARY_EDGES = 4.0
-"""Width of the boundary in those of edges, at least: it must stand out where cells are many."""
+LEAST_EDGES = 300.0
+"""Widths of edges in the picture's shorter side, at least: small pictures have fine lines."""
+
+BOUNDARY_EDGES = 2.5
+"""Width of the boundary in those of edges, at least: it must stand out, also where cells are many; see `MOST_BOUNDARIES`."""
+
+MOST_BOUNDARIES = 200.0
+"""Widths of the boundary in the picture's shorter side, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +85,9 @@ class Drawing:
 
     def line_widths(self, width: float, height: float, n_cells: int) -> tuple[float, float]:
         """Of edges and boundary, in the units of the picture's width and height."""
-        edge = min(MAX_EDGE_WIDTH, EDGE_SHARE * float(np.sqrt(width * height / n_cells)))
-        return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, min(width, height) / 400))
+        side = min(width, height)
+        edge = min(MAX_EDGE_WIDTH, side / LEAST_EDGES, EDGE_SHARE * float(np.sqrt(width * height / n_cells)))
+        return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, side / MOST_BOUNDARIES))
 
 
 def drawing_of(cells: Cells, color_by: Any, class_names: Sequence[str] | None, level: float) -> Drawing:

@@ -38,7 +38,7 @@ def axes_of(
     span = drawing.high - drawing.low
     room = np.array([box.width, box.height]) * inches * 72
     size = span * (room / span).min()
-    edge_width, boundary_width = drawing.line_widths(*size, cells.n_cells)
+    edge_width, boundary_width = drawing.line_widths(float(size[0]), float(size[1]), cells.n_cells)
     ax.add_collection(_polygons(drawing, rasterized), autolim=False)
     if edges and len(drawing.edges):
         offsets = 2 * np.arange(len(drawing.edges) + 1)

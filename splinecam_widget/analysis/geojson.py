@@ -2,71 +2,129 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.planar import Int64
 
-Features = list[dict[str, Any]]
+from .polylines import Polylines
+
+Rows = Iterator[tuple[Any, ...]]
+
+CELL, EDGE, LINE = (
+    '{"type":"Feature","id":"cell-%d","geometry":{"type":"Polygon","coordinates":[[%s]]},'
+    '"properties":{"kind":"cell","area":%r,"class":%d,"region":%d,"slope_norm":%r}}',
+    '{"type":"Feature","id":"edge-%d","geometry":{"type":"LineString","coordinates":[%s]},'
+    '"properties":{"kind":"edge","layer":%d,"unit":%d,"left":%d,"right":%d}}',
+    '{"type":"Feature","id":"boundary-%d","geometry":{"type":"LineString","coordinates":[%s]},'
+    '"properties":{"kind":"boundary","classes":[%d,%d],"length":%r}}',
+)
+"""Features as text: `%r` of a float has all its digits, and reads as JSON."""
 
 
 def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) -> dict[str, Any]:
     """See `Cells.to_geojson`."""
     winners = winners_of(cells, level)
-    features = _cell_features(cells, winners.cells)
-    if edges:
-        features += _edge_features(cells)
-    if boundary:
-        features += _boundary_features(winners.boundary.polylines)
-    return {"type": "FeatureCollection", "features": features, "record": cells.record()}
+    record = cells.record()
+    with _collector_paused():
+        features = [
+            {"type": "Feature", "id": f"cell-{i}", "geometry": {"type": "Polygon", "coordinates": [ring]},
+             "properties": {"kind": "cell", "area": area, "class": winner, "region": region, "slope_norm": slope}}
+            for i, ring, area, winner, region, slope in _cell_rows(cells, winners.cells, cells.vertices.tolist())
+        ]
+        if edges:
+            features += [
+                {"type": "Feature", "id": f"edge-{i}", "geometry": {"type": "LineString", "coordinates": ends},
+                 "properties": {"kind": "edge", "layer": layer, "unit": unit, "left": left, "right": right}}
+                for i, ends, layer, unit, left, right in _edge_rows(cells, cells.vertices.tolist())
+            ]
+        if boundary:
+            lines = winners.boundary.polylines
+            features += [
+                {"type": "Feature", "id": f"boundary-{i}", "geometry": {"type": "LineString", "coordinates": points},
+                 "properties": {"kind": "boundary", "classes": [first, second], "length": length}}
+                for i, points, first, second, length in _line_rows(lines, lines.points.tolist())
+            ]
+    return {"type": "FeatureCollection", "features": features, "record": record}
 
 
-def write(path: str | os.PathLike[str], collection: dict[str, Any]) -> None:
-    """Write a feature collection to a file.
+def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: bool, level: float) -> None:
+    """The same as a file, a feature a line: made as text at once, in which every corner is written out only once.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    Path(path).write_text(json.dumps(collection, allow_nan=False, separators=(",", ":")), encoding="utf-8")
+    winners = winners_of(cells, level)
+    corners = _texts(cells.vertices)
+    features: Any = _filled(CELL, _cell_rows(cells, winners.cells, corners))
+    if edges:
+        features = chain(features, _filled(EDGE, _edge_rows(cells, corners)))
+    if boundary:
+        lines = winners.boundary.polylines
+        features = chain(features, _filled(LINE, _line_rows(lines, _texts(lines.points))))
+    record = json.dumps(cells.record(), allow_nan=False)
+    text = ",\n".join(features)
+    Path(path).write_text(f'{{"type":"FeatureCollection","record":{record},"features":[\n{text}\n]}}\n', encoding="utf-8")
 
 
-def _cell_features(cells: Cells, classes: Any) -> Features:
-    """A polygon a cell: its ring is counter-clockwise, as the format asks, and ends where it begins."""
+def _cell_rows(cells: Cells, classes: Any, corners: list[Any]) -> Rows:
+    """Of every cell: number, ring of corners, area, class, region, slope norm.
+
+    Its ring is counter-clockwise, as the format asks, and ends where it begins.
+    """
     offsets, loop = cells.cell_offsets, cells.cell_vertices
     closed = np.insert(loop, offsets[1:], loop[offsets[:-1]])
-    points = cells.vertices[closed].tolist()
-    ends = (offsets + np.arange(len(offsets))).tolist()
-    columns = zip(ends[:-1], ends[1:], range(cells.n_cells), cells.areas.tolist(), classes.tolist(), cells.region_ids.tolist(),
-                  cells.slope_norms.tolist())
-    return [
-        {"type": "Feature", "id": f"cell-{i}", "geometry": {"type": "Polygon", "coordinates": [points[start:stop]]},
-         "properties": {"kind": "cell", "cell": i, "area": area, "class": winner, "region": region, "slope_norm": slope}}
-        for start, stop, i, area, winner, region, slope in columns
-    ]
+    return zip(
+        range(cells.n_cells), _runs([corners[i] for i in closed.tolist()], offsets + np.arange(len(offsets))),
+        cells.areas.tolist(), classes.tolist(), cells.region_ids.tolist(), cells.slope_norms.tolist())
 
 
-def _edge_features(cells: Cells) -> Features:
-    columns = zip(cells.vertices[cells.edges].tolist(), range(len(cells.edges)), cells.edge_layer.tolist(),
-                  cells.edge_unit.tolist(), cells.edge_cells.tolist())
-    return [
-        {"type": "Feature", "id": f"edge-{i}", "geometry": {"type": "LineString", "coordinates": ends},
-         "properties": {"kind": "edge", "edge": i, "layer": layer, "unit": unit, "cells": beside}}
-        for ends, i, layer, unit, beside in columns
-    ]
+def _edge_rows(cells: Cells, corners: list[Any]) -> Rows:
+    """Of every edge: number, both ends, layer, unit, cells left and right."""
+    return zip(
+        range(len(cells.edges)), ([corners[i], corners[j]] for i, j in cells.edges.tolist()), cells.edge_layer.tolist(),
+        cells.edge_unit.tolist(), *cells.edge_cells.T.tolist())
 
 
-def _boundary_features(lines: Any) -> Features:
-    points, offsets = lines.points.tolist(), lines.offsets.tolist()
-    columns = zip(offsets[:-1], offsets[1:], range(len(lines)), lines.classes.tolist(), lines.lengths.tolist())
-    return [
-        {"type": "Feature", "id": f"boundary-{i}", "geometry": {"type": "LineString", "coordinates": points[start:stop]},
-         "properties": {"kind": "boundary", "line": i, "classes": classes, "length": length}}
-        for start, stop, i, classes, length in columns
-    ]
+def _line_rows(lines: Polylines, points: list[Any]) -> Rows:
+    """Of every line of the boundary: number, points, both classes, length."""
+    classes = lines.classes.T.tolist() if len(lines) else ([], [])
+    return zip(range(len(lines)), _runs(points, lines.offsets), *classes, lines.lengths.tolist())
+
+
+def _runs(entries: list[Any], offsets: Int64) -> Iterator[list[Any]]:
+    ends = offsets.tolist()
+    return (entries[start:stop] for start, stop in pairwise(ends))
+
+
+def _texts(points: Float64) -> list[str]:
+    return [f"[{x!r},{y!r}]" for x, y in points.tolist()]
+
+
+def _filled(form: str, rows: Rows) -> Iterator[str]:
+    return (form % (number, ",".join(corners), *rest) for number, corners, *rest in rows)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without looks for cycles among millions of new lists, which hold none: they take longer than making the lists."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -15,12 +15,10 @@ from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from . import _raster_kernels
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing
 
 BAND_PIXELS = 1 << 22
 """Fine pixels at a time, so that a large picture takes little more memory than itself."""
-
-MAX_SIDE = 32_768
 
 
 def png_bytes(
@@ -76,8 +74,8 @@ def pixels_of(
             covered = np.zeros(raster.shape, np.uint8)
             n_lines = len(corners) // 4
             _raster_kernels.fill(corners, 4 * np.arange(n_lines + 1), np.ones(n_lines, np.uint8), covered, start * samples)
-            on = np.nonzero((covered > 0) & is_inside)
+            on = (covered > 0) & is_inside
             ink = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)])
-            band[(*on, slice(3))] = np.rint(opacity * ink + (1 - opacity) * band[(*on, slice(3))]).astype(np.uint8)
+            band[on, :3] = np.rint(opacity * ink + (1 - opacity) * band[on, :3]).astype(np.uint8)
         out[start:start + n_rows] = band if samples == 1 else np.asarray(Image.fromarray(band).reduce(samples))
     return out

@@ -11,11 +11,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from .colours import hex_of
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing
 
 STEPS = 100
 """Coordinates are whole hundredths of a pixel, finer than what renderers resolve by smoothing."""
@@ -28,6 +28,7 @@ def svg_text(
     cells: Cells, drawing: Drawing, width: int, edges: bool, boundary: bool, anchors: bool,
 ) -> str:
     """See `Cells.to_svg`."""
+    width = as_count(width, 1, MAX_SIDE, "width", "a number of pixels")
     span = drawing.high - drawing.low
     scale = width / span[0]
     height = float(span[1] * scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 if TYPE_CHECKING:
     from splinecam_widget.analysis.shapes import Shapes
@@ -27,27 +27,35 @@ class Exports:
 
         return drawing_of(self._cells, color_by, class_names, level)
 
+    @overload
     def to_geojson(
-        self, path: Path | None = None, edges: bool = True, boundary: bool = True, level: float = 0.0
-    ) -> dict[str, Any]:
-        """Cells, edges and decision boundary as GeoJSON (RFC 7946), in slice coordinates to the last bit.
+        self, path: None = None, edges: bool = False, boundary: bool = True, level: float = 0.0) -> dict[str, Any]: ...
+
+    @overload
+    def to_geojson(self, path: Path, edges: bool = False, boundary: bool = True, level: float = 0.0) -> None: ...
+
+    def to_geojson(
+        self, path: Path | None = None, edges: bool = False, boundary: bool = True, level: float = 0.0
+    ) -> dict[str, Any] | None:
+        """Cells and decision boundary, and edges, as GeoJSON (RFC 7946), in slice coordinates to the last bit.
 
         Parameters
         ----------
         path : str or path or None
-            Where to write it.
+            Where to write it; None: return it.
         edges, boundary : bool
-            Whether these are among the features.
+            Whether these are among the features. There are twice as many edges as cells.
         level : float
             Of the boundary and the classes, for one output.
 
         Returns
         -------
-        dict
-            A FeatureCollection. Polygons, one a cell, have the properties `cell`, `area`, `class` (that wins on the largest
-            part), `region` and `slope_norm`; LineStrings of edges `edge`, `layer`, `unit` (-1 on the domain's border) and
-            `cells` (left and right, -1 outside); LineStrings of the boundary, joined to lines, `classes` and `length`. The
-            member `record` says where it all comes from, see `Cells.record`.
+        dict, or None where it is written
+            A FeatureCollection. Polygons, one a cell, have the properties `area`, `class` (that wins on the largest part),
+            `region` and `slope_norm`; LineStrings of edges `layer`, `unit` (-1 on the domain's border), `left` and `right`
+            (cells, -1 outside); LineStrings of the boundary, joined to lines, `classes` and `length`. `kind` is "cell", "edge"
+            or "boundary", and the ids are "cell-0", "edge-0", "boundary-0", ... The member `record` says where it all comes
+            from, see `Cells.record`.
 
         Raises
         ------
@@ -68,16 +76,16 @@ class Exports:
         >>> import torch
         >>> from splinecam_widget import Slice, compute_partition
         >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
-        >>> found = p.to_geojson(edges=False, boundary=False)
+        >>> found = p.to_geojson(boundary=False)
         >>> len(found["features"]), found["features"][0]["geometry"]["type"], found["features"][0]["properties"]["area"]
         (4, 'Polygon', 1.0)
         """
         from splinecam_widget.analysis.geojson import feature_collection, write
 
-        collection = feature_collection(self._cells, edges, boundary, level)
-        if path is not None:
-            write(path, collection)
-        return collection
+        if path is None:
+            return feature_collection(self._cells, edges, boundary, level)
+        write(path, self._cells, edges, boundary, level)
+        return None
 
     def to_svg(
         self, path: Path | None = None, color_by: Any = "class", edges: bool = True, boundary: bool = True,
