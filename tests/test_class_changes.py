@@ -11,6 +11,7 @@ from torch import nn
 
 from oracle import UNIT_ROUNDOFF, mlp, square
 from splinecam_widget import closest_class_change, compute_line, compute_partition
+from splinecam_widget.analysis._line_kernels import class_walk
 
 NEAR = 2.0**-36
 """In t: a change is as exact as the quotient of two differences of logits."""
@@ -85,6 +86,18 @@ class TestSeveralClasses:
         net = nn.Sequential(affine((0, 0), (1, 0)), nn.ReLU()).eval()
         assert changes_of(net) == ([0.5], [[0, 1]], 0)
         assert changes_of(nn.Sequential(affine((1, 0), (0, 0)), nn.ReLU()).eval()) == ([], [], 0)
+
+    def test_what_rounding_errors_cannot_tell_apart_is_no_change(self) -> None:
+        t, values, tolerance = np.array([0.0, 1.0]), np.array([[0.0, 0.0], [0.0, 5e-4]]), np.array([1e-3, 1e-3])
+        assert [len(found) for found in class_walk(t, values, tolerance)[:4]] == [0, 0, 0, 0]
+        assert len(class_walk(t, values, tolerance / 8)[0]) == 0, "class 1 is ahead on all of the cell"
+        assert class_walk(t, values, tolerance / 8)[4] == 1
+
+    def test_changes_at_one_rounded_place_are_one(self) -> None:
+        """The second class overtakes the first by so little that this happens, in float64, where the third overtakes both."""
+        values = np.array([[1e17, 0.0, 0.0], [0.0, 1e-3, 1e-3], [0.0, 1.0, 5.0]])
+        t, before, after, _, first = class_walk(np.array([0.0, 1.0, 2.0]), values, np.zeros(3))
+        assert (t.tolist(), before.tolist(), after.tolist(), first) == ([1.0], [0], [2], 0)
 
     def test_a_level_is_for_one_output(self) -> None:
         line = compute_line(affine((1, 0), (2, 0)), [0.5], [1.0])

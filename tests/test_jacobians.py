@@ -93,6 +93,12 @@ def test_circuits_are_what_layers_see() -> None:
         np.testing.assert_array_equal(last.pieces, knots[knots > 0])
 
 
+def test_pieces_count_knots() -> None:
+    partition = compute_partition(nn.ReLU6().eval(), square(8.0))
+    (part,) = partition.active_circuit(int(partition.locate([7.0, 3.0])))
+    assert (part.units.tolist(), part.pieces.tolist()) == ([0, 1], [2, 1])
+
+
 def test_a_circuit_is_of_one_cell() -> None:
     with pytest.raises(ValueError, match=r"^cell: expected one cell id, got shape \(1,\)"):
         compute_partition(mlp(2, 4, 1), square()).active_circuit([0])

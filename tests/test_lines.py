@@ -183,6 +183,10 @@ def assert_same_as_slice(net: nn.Sequential, plane: Slice, seed: int) -> None:
     assert len(np.unique(cells)) == len(wide), "two cells of the line lie in one of the slice"
     for here, there in zip(line.patterns(wide), partition.patterns(cells)):
         np.testing.assert_array_equal(here, there)
+    path = partition.cells_along(*u)
+    np.testing.assert_array_equal(path.cells[np.diff(path.t) > NEAR], cells)
+    if len(path.cells) == line.n_cells:
+        np.testing.assert_allclose(path.t, line.t, rtol=0, atol=NEAR)
     t = np.random.default_rng(seed).uniform(0, 1, 500)
     at = line.locate(t)
     clear = np.minimum(t - line.t[at], line.t[at + 1] - t) > NEAR
@@ -209,6 +213,11 @@ class TestDegenerate:
 
     def test_a_kink_at_an_end_makes_no_cell(self) -> None:
         assert compute_line(nn.ReLU().eval(), [0.0, -1.0], [1.0, 0.0]).n_cells == 1
+
+    def test_units_of_several_knots_have_one_number(self) -> None:
+        line = compute_line(nn.ReLU6().eval(), [-2.0, 4.5], [8.0, 14.5])
+        np.testing.assert_allclose(line.t, [0, 0.15, 0.2, 0.8, 1], rtol=0, atol=4 * UNIT_ROUNDOFF)
+        assert line.unit.tolist() == [1, 0, 0]
 
     def test_a_line_along_a_kink(self) -> None:
         line = compute_line(nn.ReLU().eval(), [0.0, -1.0], [0.0, 1.0])
