@@ -261,6 +261,94 @@ class TestSpecialPlaces:
         np.testing.assert_allclose(boundary.length, 2, rtol=16 * UNIT_ROUNDOFF)
 
 
+class TestLevelSets:
+    """Of one output, and of weighted sums of several."""
+
+    def test_of_a_margin_the_classes_differ_by_it_and_none_is_missing(self, net: nn.Sequential, partition: Partition) -> None:
+        boundary = partition.level_set([1, 0, -1, 0], 0.05)
+        assert len(boundary.points) > 10
+        assert (boundary.classes == -1).all()
+        grid = sampled()
+        values = logits(net, partition.plane, grid.reshape(-1, 2))
+        margin = (values[:, 0] - values[:, 2]).reshape(grid.shape[:2])
+        assert_segments_between(boundary.points, grid, margin > 0.05)
+        for t in (0.0, 0.3, 1.0):
+            z = logits(net, partition.plane, along(boundary.points, t))
+            assert np.abs(z[:, 0] - z[:, 2] - 0.05).max() <= ROUNDINGS * np.abs(values).max()
+
+    def test_of_a_number_is_that_of_its_unit_vector(self, partition: Partition) -> None:
+        np.testing.assert_array_equal(partition.level_set(2, 0.1).points, partition.level_set([0, 0, 1.0, 0], 0.1).points)
+
+    def test_of_one_output_is_the_decision_boundary(self) -> None:
+        partition = compute_partition(classifier(seed=3, n_classes=1), square())
+        level = float(np.median(partition.values))
+        found, expected = partition.level_set(0, level), partition.decision_boundary(level=level)
+        np.testing.assert_array_equal(found.points, expected.points)
+        np.testing.assert_array_equal(found.nodes, expected.nodes)
+
+    def test_the_larger_side_is_on_the_left(self) -> None:
+        partition = compute_partition(affine_classifier((1, 0, 0), (0, 1, 0)), square())
+        for weights, step in (([1, 0], [0, -2]), ([-1, 0], [0, 2]), ([0, 2], [2, 0])):
+            points = partition.level_set(weights).points
+            np.testing.assert_allclose(points[0, 1] - points[0, 0], step)
+
+    def test_an_edge_with_the_same_side_above_is_there_once(self) -> None:
+        """|x| touches zero along the edge x = 0, which parts nothing."""
+        partition = compute_partition(lambda x: x[:, :1].abs(), square())
+        assert len(partition.decision_boundary().points) == 0
+        found = partition.level_set(0)
+        assert len(found.points) == 1
+        assert found.length == 2.0
+        assert found.polylines.ends.tolist() == [[1, 1]]
+        assert partition.level_set(0, 0.5).length == 4.0
+
+    def test_of_a_flat_part_there_is_the_frontier_with_the_larger_side_on_its_left(self) -> None:
+        """relu(x) is zero on all of x <= 0, and -relu(x) as well."""
+        for sign in (1, -1):
+            net = nn.Sequential(affine_classifier((1, 0, 0)), nn.ReLU(), affine_classifier_of(
+                torch.tensor([[float(sign)]]), torch.zeros(1))).eval()
+            boundary = compute_partition(net, square()).level_set(0)
+            assert len(boundary.points) == 1
+            np.testing.assert_array_equal(boundary.points[0], [[0, sign], [0, -sign]])
+
+    def test_a_flat_part_at_the_level_has_a_closed_frontier(self) -> None:
+        """relu(1/2 - |x| - |y|): the level set is all but a diamond, its frontier the diamond."""
+        partition = compute_partition(lambda x: (0.5 - x.abs().sum(dim=1, keepdim=True)).relu(), square())
+        found = partition.level_set(0)
+        assert found.polylines.is_closed.tolist() == [True]
+        np.testing.assert_allclose(found.length, 2 * np.sqrt(2), rtol=16 * UNIT_ROUNDOFF)
+        np.testing.assert_allclose(found.length, partition.decision_boundary().length)
+
+    def test_where_everything_is_at_the_level_there_is_no_line(self) -> None:
+        partition = compute_partition(affine_classifier((0, 0, 0.5)), square())
+        assert len(partition.level_set(0, 0.5).points) == 0
+        assert len(partition.level_set([0.1], 0.05).points) == 0  # a product that is rounded
+
+    def test_a_side_of_the_domain_at_the_level_belongs_to_it(self) -> None:
+        partition = compute_partition(affine_classifier((1, 0, 0)), square())
+        np.testing.assert_array_equal(partition.level_set(0, 1.0).points, [[[1, 1], [1, -1]]])  # the rest is below
+        np.testing.assert_array_equal(partition.level_set(0, -1.0).points, [[[-1, 1], [-1, -1]]])
+        assert partition.level_set(0, 1.0).cells.tolist() == [0]
+
+    def test_a_corner_at_the_level_is_left_out(self) -> None:
+        assert len(compute_partition(affine_classifier((1, 1, 0)), square()).level_set(0, 2.0).points) == 0
+
+    @pytest.mark.parametrize(("of", "level", "text"), [
+        (4, 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got 4"),
+        (-1, 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got -1"),
+        (1.5, 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got 1.5"),
+        (True, 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got True"),
+        ([1, 2], 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got shape \(2,\)"),
+        ([0, 0, 0, 0], 0.0, r"^of: expected weights that are not all zero, got zeros"),
+        ([0, np.nan, 0, 1], 0.0, r"^of: expected finite numbers, got NaN"),
+        ("cat", 0.0, r"^of: expected real numbers, got dtype"),
+        (0, np.inf, r"^level: expected a finite number, got inf"),
+    ])
+    def test_refuses_what_does_not_exist(self, partition: Partition, of: Any, level: float, text: str) -> None:
+        with pytest.raises(ValueError, match=text):
+            partition.level_set(of, level)
+
+
 class TestWinners:
     """Which class wins where."""
 
