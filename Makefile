@@ -80,6 +80,7 @@ bench: setup
 	@$(RUN) benchmarks/live.py
 	@$(RUN) benchmarks/conv.py
 	@$(RUN) benchmarks/scale.py
+	@$(RUN) benchmarks/analysis.py
 
 benchmark: setup
 	@$(RUN) benchmarks/engine.py --quick

@@ -19,7 +19,7 @@ def name_of(path: Path) -> str:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["01-quickstart.ipynb", "02-inr.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["01-quickstart.ipynb", "02-inr.ipynb", "03-measure.ipynb"]
 
 
 @pytest.mark.slow
