@@ -26,8 +26,6 @@ from splinecam_widget.engine.slices import Slice
 from test_boundary import affine_classifier, affine_classifier_of
 from test_properties import domains, nets, plane_of
 
-pytestmark = pytest.mark.usefixtures("backend")
-
 RELATIVE = 1e-9
 """Of areas: those of cells of small nets, whose vertices are off by 2^-20 of the domain at most and mostly by 2^-45."""
 
@@ -50,6 +48,7 @@ def column(f: Any) -> Any:
     return lambda x: f(x[:, 0], x[:, 1])[:, None]
 
 
+@pytest.mark.usefixtures("backend")
 class TestKnownRegions:
     """One output, class 1 where it is above 0: polygons that can be told by hand."""
 
@@ -143,6 +142,16 @@ class TestSeveralClasses:
         found = regions_of(lambda x: torch.stack(
             [torch.relu(x[:, 0]), torch.relu(-x[:, 0]), torch.relu(x[:, 1]) - 0.25], dim=1))
         assert summary(found) == [(0, 1.71875, True, 0), (1, 1.71875, True, 0), (2, 0.5625, True, 0)]
+
+    def test_who_wins_on_both_sides_of_a_tie_goes_on_across_it(self) -> None:
+        """Logits 0, |x| and y - 1/4: class 1 ties with class 0 on the edge x = 0, on the part below class 2."""
+        found = regions_of(lambda x: torch.stack([torch.zeros_like(x[:, 0]), x[:, 0].abs(), x[:, 1] - 0.25], dim=1))
+        assert summary(found) == [(1, 4 - 0.5625, True, 0), (2, 0.5625, True, 0)]
+
+    def test_who_is_above_each_other_class_on_some_of_an_edge_need_not_win_there(self) -> None:
+        """Logits y, -y and |x| - 1/5: on x = 0, the third is above y for low y, above -y for high y, and never the largest."""
+        found = regions_of(lambda x: torch.stack([x[:, 1], -x[:, 1], x[:, 0].abs() - 0.2], dim=1))
+        assert summary(found) == [(0, 1.36, True, 0), (1, 1.36, True, 0), (2, 0.64, True, 0), (2, 0.64, True, 0)]
 
     def test_duplicate_units_and_lines_through_corners(self) -> None:
         """Class 1 wins above the diagonal, made by three equal units."""

@@ -89,6 +89,11 @@ class TestPaths:
         assert around.path(costs, 0, 4).tolist() == [0, 2, 3, 4]
         assert around.path(costs, 4, 1).tolist() == [4, 3, 2, 1]
 
+    def test_a_detour_may_cost_less(self) -> None:
+        around = Neighbours.of(4, np.array([[0, 1], [0, 2], [2, 3], [1, 3]]))[0]
+        assert around.path(np.array([9.0, 1.0, 1.0, 1.0]), 0, 1).tolist() == [0, 2, 3, 1]
+        assert around.path(None, 0, 1).tolist() == [0, 1]
+
     def test_where_there_is_no_way(self) -> None:
         around = Neighbours.of(4, np.array([[0, 1], [2, 3]]))[0]
         assert around.hops(0).tolist() == [0, 1, -1, -1]

@@ -20,7 +20,7 @@ from splinecam_widget.engine.threads import on_all_cores
 
 from . import _graph_kernels
 
-MOST_SHARES = 64
+MOST_SHARES = 16
 """Into so many parts the sources of a sum are split: a constant, so that any number of threads gives the same bits."""
 
 MISSING = ("graph-tool is not installed: conda's `graph-tool` or Debian's `python3-graph-tool` bring it "

@@ -22,51 +22,54 @@ def dependencies(offsets, neighbours, pair_ids, n_pairs, sources):
     """
     n = len(offsets) - 1
     of_nodes, of_pairs = np.zeros(n), np.zeros(n_pairs)
-    level = np.full(n, -1, np.int32)
-    order = np.empty(n, np.int32)
-    count, power = np.zeros(n), np.zeros(n, np.int32)
-    share = np.zeros(n)
+    # Of a node: level and power, and count of paths and dependency, side by side as they are read together.
+    place, sums = np.full((n, 2), -1, np.int32), np.empty((n, 2))
+    order, steps = np.empty(n, np.int32), np.empty((n_pairs, 3), np.int32)
     for source in sources:
-        order[0], n_seen = source, 1
-        level[source], count[source] = 0, 1.0
+        order[0], n_seen, n_steps = source, 1, 0
+        place[source, 0], place[source, 1], sums[source, 0], sums[source, 1] = 0, 0, 1.0, 0.0
         i = 0
         while i < n_seen:
             v = order[i]
             i += 1
-            if count[v] > SCALE:
-                count[v] /= SCALE
-                power[v] += 1
+            if sums[v, 0] > SCALE:
+                sums[v, 0] /= SCALE
+                place[v, 1] += 1
+            level, power, count = place[v, 0] + 1, place[v, 1], sums[v, 0]
             for k in range(offsets[v], offsets[v + 1]):
                 w = neighbours[k]
-                if level[w] < 0:
-                    level[w] = level[v] + 1
+                if place[w, 0] < 0:
                     order[n_seen] = w
                     n_seen += 1
-                    count[w], power[w] = count[v], power[v]
-                elif level[w] == level[v] + 1:
-                    ahead = power[v] - power[w]
+                    place[w, 0], place[w, 1], sums[w, 0], sums[w, 1] = level, power, count, 0.0
+                elif place[w, 0] == level:
+                    ahead = power - place[w, 1]
                     if ahead == 0:
-                        count[w] += count[v]
+                        sums[w, 0] += count
                     elif ahead > 0:
-                        count[w] = count[v] + (count[w] / SCALE if ahead == 1 else 0.0)
-                        power[w] = power[v]
+                        sums[w, 0] = count + (sums[w, 0] / SCALE if ahead == 1 else 0.0)
+                        place[w, 1] = power
                     elif ahead == -1:
-                        count[w] += count[v] / SCALE
-        for i in range(n_seen - 1, 0, -1):
-            w = order[i]
-            weight = (1.0 + share[w]) / count[w]
-            for k in range(offsets[w], offsets[w + 1]):
-                v = neighbours[k]
-                if level[v] == level[w] - 1:
-                    behind = power[w] - power[v]
-                    if behind < 2:
-                        part = count[v] * weight if behind == 0 else count[v] * weight / SCALE
-                        share[v] += part
-                        of_pairs[pair_ids[k]] += part
-            of_nodes[w] += share[w]
-        for i in range(n_seen):
+                        sums[w, 0] += count / SCALE
+                else:
+                    continue
+                steps[n_steps, 0], steps[n_steps, 1], steps[n_steps, 2] = v, w, pair_ids[k]
+                n_steps += 1
+        # All steps away from a node come after all steps to it.
+        for i in range(n_steps - 1, -1, -1):
+            v, w = steps[i, 0], steps[i, 1]
+            behind = place[w, 1] - place[v, 1]
+            if behind < 2:
+                part = sums[v, 0] / sums[w, 0] * (1.0 + sums[w, 1])
+                if behind == 1:
+                    part /= SCALE
+                sums[v, 1] += part
+                of_pairs[steps[i, 2]] += part
+        place[source, 0] = -1
+        for i in range(1, n_seen):
             v = order[i]
-            level[v], count[v], power[v], share[v] = -1, 0.0, 0, 0.0
+            of_nodes[v] += sums[v, 1]
+            place[v, 0] = -1
     return of_nodes, of_pairs
 
 
