@@ -102,8 +102,17 @@ class TestClosedForms:
         found = compare(half_plane(1, 0, 0), half_plane(1, 0, 0.5), level=0.25)
         np.testing.assert_allclose(found.areas, [[2.5, 0], [1.0, 0.5]], rtol=AREA)
 
+    def test_the_largest_of_nearly_equal_differences(self) -> None:
+        found = compare(half_plane(1, 0, 0), half_plane(1 + 1e-5, 0, 1))
+        # 1 - x / 100,000 on the square.
+        assert found.largest_differences == pytest.approx([1 + 1e-5], rel=1e-14)
+        assert found.largest_at[0, 0] == -1
+        found = compare(half_plane(1, 0, 0), half_plane(1 - 1e-5, 0, 1))
+        assert found.largest_differences == pytest.approx([1 + 1e-5], rel=1e-14)
+        assert found.largest_at[0, 0] == 1
+
     def test_lines_that_are_a_rounding_apart_leave_nothing_between(self) -> None:
-        found = compare(half_plane(1, 0, 0.3), half_plane(1, 0, 0.3 + 2.0**-53))
+        found = compare(half_plane(1, 0, 0.3), half_plane(1, 0, 0.3 + 2.0**-51))
         assert found.differing_area == 0
         assert len(found.classes) == 0
         assert WIDTH_ROUNDINGS * UNIT_ROUNDOFF < 1e-14
