@@ -118,6 +118,21 @@ class TestSpecialLines:
             assert len(path) == 1
             assert path.cells[0] in beside
 
+    def test_along_a_unit_from_border_to_border_it_stays_on_its_right(self, partition: Partition) -> None:
+        """The vertices on the unit's line are rounded to both sides of it."""
+        for unit in range(16):
+            ends = partition.edges[(partition.edge_layer == 0) & (partition.edge_unit == unit)]
+            if not len(ends):
+                continue
+            ids, counts = np.unique(ends, return_counts=True)
+            a, b = partition.vertices[ids[counts == 1]]
+            path = partition.cells_along(a, b)
+            middles = partition.centroids[path.cells]
+            across = (b - a)[0] * (middles - a)[:, 1] - (b - a)[1] * (middles - a)[:, 0]
+            assert (across < 0).all()
+            beside = partition.edge_cells[(partition.edge_layer == 0) & (partition.edge_unit == unit)]
+            assert set(path.cells) <= set(beside.ravel())
+
     def test_between_any_two_vertices(self, partition: Partition) -> None:
         rng = np.random.default_rng(0)
         for i, j in rng.integers(0, len(partition.vertices), (200, 2)):
