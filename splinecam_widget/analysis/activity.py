@@ -101,9 +101,7 @@ def active_counts(partition: Partition) -> Int64:
     if not entries.n_columns:
         return found
     planar, beside = partition.planar, partition.edge_cells
-    flips = _activity_kernels.flipped_columns(
-        beside, planar.cell_hashes, planar.edge_layer, planar.edge_unit, entries.n_units,
-        entries.starts, entries.numbers, entries.widths, entries.columns)
+    flips = _flips(partition, entries)
     is_crossed = flips >= 0
     if is_crossed[(beside >= 0).all(axis=1)].all():  # all cells of a convex domain are joined
         component = np.zeros(partition.n_cells, np.int64)
@@ -121,6 +119,24 @@ def active_counts(partition: Partition) -> Int64:
             others = np.flatnonzero(np.isin(component, component[part[~is_sure]]))
             for cells in _runs(others, entries.n_columns):
                 found[cells] = _counts(_patterns(partition, entries, cells)[0], entries)
+    return found
+
+
+def is_alone(partition: Partition) -> Bool:
+    """(E,) bool: whether the unit that made an edge is known to be the only one that changes its piece there.
+
+    Told by the hashes of the patterns on both sides; where several units may change, and on the border, False.
+    """
+    found: Bool = _flips(partition, _Entries.of(partition)) >= 0
+    return found
+
+
+def _flips(partition: Partition, entries: _Entries) -> Int64:
+    """The entry (E,) of the patterns that alone changes across each edge, -1 where there may be others."""
+    planar = partition.planar
+    found: Int64 = _activity_kernels.flipped_columns(
+        partition.edge_cells, planar.cell_hashes, planar.edge_layer, planar.edge_unit, entries.n_units,
+        entries.starts, entries.numbers, entries.widths, entries.columns)
     return found
 
 

@@ -201,8 +201,8 @@ class Cells(Exports, Tessellation):
         >>> import torch
         >>> from splinecam_widget import Slice, compute_partition
         >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
-        >>> p.unit_curve(0, 1).lines.points.tolist(), p.unit_curve(0, 1).name
-        ([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]], 'model (relu), unit 1')
+        >>> p.unit_curve(0, 1).length, p.unit_curve(0, 1).name
+        (2.0, 'model (relu), unit 1')
         """
         from splinecam_widget.analysis.provenance import curve_of
 
