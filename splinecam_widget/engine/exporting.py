@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
+
+from .facade import Facade
 
 if TYPE_CHECKING:
     from splinecam_widget.analysis.shapes import Shapes
     from splinecam_widget.analysis.tables import Tables
 
-    from .cells import Cells
-
 Path = str | os.PathLike[str]
 
 
-class Exports:
+class Exports(Facade):
     """Methods of `Cells` that hand it to other programs; all work for partitions from files as well."""
-
-    @property
-    def _cells(self) -> Cells:
-        return cast("Cells", self)
 
     def _drawing(self, color_by: Any, class_names: Sequence[str] | None, level: float) -> Any:
         from splinecam_widget.analysis.drawing import drawing_of

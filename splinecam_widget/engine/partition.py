@@ -191,9 +191,9 @@ class Partition(Cells):
 
         Notes
         -----
-        Counts the entries of `patterns` that differ. Crossing an edge flips one unit, where no two units bend along one line; then
-        `flips` is a lower bound of the number of edges to cross (`region_graph().distances`), and equal to it in a network with
-        one layer of kinks. It is no bound where several units flip at once.
+        Counts the entries of `patterns` that differ. Crossing an edge flips one unit, where no two units bend along one line;
+        then `flips` is a lower bound of the number of edges to cross (`region_graph().distances`), and equal to it in a
+        network with one layer of kinks. It is no bound where several units flip at once.
 
         Examples
         --------
