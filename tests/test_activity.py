@@ -148,6 +148,32 @@ class TestWalk:
         changed = replace(partition, planar=replace(partition.planar, cell_hashes=hashes))
         np.testing.assert_array_equal(active_counts(changed), active_counts(partition))
 
+    def test_a_pattern_with_another_hash_is_not_carried_on(
+        self, partition: Partition, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The network says of the root what its cell is not, as rounding may on a tiny cell: only the root has it."""
+        expected, root = active_counts(partition), int(partition.areas.argmax())
+        original = Partition.patterns
+
+        def wrong_at_the_root(self: Partition, cells: np.ndarray) -> tuple[np.ndarray, ...]:
+            first, second = original(self, cells)
+            first[np.asarray(cells) == root, 0] ^= True
+            return first, second
+
+        monkeypatch.setattr(Partition, "patterns", wrong_at_the_root)
+        different = np.flatnonzero((active_counts(partition) != expected).any(axis=1))
+        assert different.tolist() == [root]
+
+    def test_where_the_largest_is_taken_one_cell_a_piece_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Patterns of numbers count in the hash, too, so that cells joined by ReLUs' edges are walked."""
+        entry = ZOO["U-Net-like, bilinear"]
+        partition = compute_partition(entry.model(), entry.plane())
+        asked: list[int] = []
+        original = Partition.patterns
+        monkeypatch.setattr(Partition, "patterns", lambda self, cells: asked.extend(cells) or original(self, cells))
+        active_counts(partition)
+        assert len(asked) == len(set(asked)) < partition.n_cells / 2
+
     def test_runs_of_patterns_come_to_the_same(self, partition: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = active_counts(partition)
         hashes = partition.planar.cell_hashes.copy()

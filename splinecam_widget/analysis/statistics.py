@@ -134,8 +134,8 @@ class Statistics:
     def vertex_ratios(self) -> Float64:
         """(C,) float64: largest over smallest distance between two vertices of each cell.
 
-        What the code of Humayun et al. (arXiv 2302.12828) computes as eccentricity, but for the 1e-10 that it adds below. One
-        short side makes it large, however round the cell is.
+        What the published code of Humayun et al. (arXiv 2302.12828) computes as eccentricity, but for the 1e-10 that it adds to
+        the smallest. One short side makes it large, however round the cell is.
         """
         return self._ratios[:, 0]
 

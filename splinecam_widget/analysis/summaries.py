@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
 from splinecam_widget.engine.cells import Cells
+
+from .optional import package
 
 if TYPE_CHECKING:
     from .statistics import RegionStatistics, Statistics
@@ -122,31 +123,12 @@ def text_of(statistics: Statistics) -> str:
     return "\n".join(lines)
 
 
-def pandas_for(what: str) -> Any:
-    """The package.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-
-    Examples
-    --------
-    >>> pandas_for("a table").DataFrame({"x": [1, 2]}).shape
-    (2, 1)
-    """
-    try:
-        return importlib.import_module("pandas")
-    except ImportError:
-        raise ImportError(f"{what} needs pandas: pip install 'splinecam_widget[analysis]'") from None
-
-
 def table_of(
     measures: Statistics | RegionStatistics, columns: Mapping[str, str], index: str, inner: bool,
     links: dict[str, NDArray[Any]], more: dict[str, NDArray[Any]],
 ) -> Any:
     """See `Statistics.to_pandas`."""
-    pandas = pandas_for("to_pandas")
+    pandas = package("pandas", "to_pandas")
     content: dict[str, NDArray[Any]] = {
         **links, "centroid_x": measures.centroids[:, 0], "centroid_y": measures.centroids[:, 1],
         **{name: getattr(measures, attribute) for name, attribute in columns.items()},
@@ -214,5 +196,5 @@ def summary_table(partitions: Iterable[Any], names: Sequence[Any] | None = None,
         raise ValueError(f"names: expected one for each of {len(found)} partitions, got {len(labels)}")
     columns = {key: np.array([one[key] for one in found]) for key in found[0]}
     if pandas:
-        return pandas_for("summary_table").DataFrame(columns, index=labels).rename_axis("name")
+        return package("pandas", "summary_table").DataFrame(columns, index=labels).rename_axis("name")
     return {"name": np.array(labels), **columns}
