@@ -31,6 +31,7 @@ def assert_counted(partition: Partition) -> None:
     np.testing.assert_array_equal(active_counts(partition), counts_by_the_network(partition))
 
 
+@pytest.mark.slow
 @cases(10)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.0, 0.25]))
 def test_are_those_of_the_patterns(seed: int, bias: bool, slope: float) -> None:

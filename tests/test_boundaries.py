@@ -123,6 +123,7 @@ class TestSamples:
 class TestDistances:
     """`distance_to_boundary`."""
 
+    @pytest.mark.slow
     @cases(10)
     @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3, 10]))
     def test_are_those_of_shapely(self, seed: int, n_outputs: int) -> None:

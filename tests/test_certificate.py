@@ -240,6 +240,7 @@ class TestAgainstWrongOnes:
         assert certificate.n_off > 0
         assert "expected 0" in dict(certificate.figures)["corners with other outputs"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("head", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid(), "argmax"])
     @pytest.mark.parametrize("scale", [1.0, 1e10])
     def test_another_model_under_a_head(self, head: Any, scale: float) -> None:
@@ -276,6 +277,7 @@ class Argmax(nn.Module):
         return self.body(x).argmax(1)
 
 
+@pytest.mark.slow
 def test_models_that_fill_a_tensor_of_their_own_are_asked_in_float64() -> None:
     class Filled(nn.Module):
         def __init__(self) -> None:

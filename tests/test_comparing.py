@@ -111,6 +111,7 @@ class TestClosedForms:
         assert found.largest_differences == pytest.approx([1 + 1e-5], rel=1e-14)
         assert found.largest_at[0, 0] == 1
 
+    @pytest.mark.slow
     def test_lines_that_are_a_rounding_apart_leave_nothing_between(self) -> None:
         found = compare(half_plane(1, 0, 0.3), half_plane(1, 0, 0.3 + 2.0**-51))
         assert found.differing_area == 0
@@ -201,6 +202,7 @@ class TestSharedEdges:
 
 
 class TestOneWithItself:
+    @pytest.mark.slow
     @cases(8)
     @given(seed=st.integers(0, 10**6), widths=st.lists(st.integers(1, 8), min_size=1, max_size=3), n=st.integers(1, 4),
            bias=st.booleans())
@@ -218,6 +220,7 @@ class TestOneWithItself:
         lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
         np.testing.assert_allclose(found.shared_lengths[inner], lengths[inner], rtol=1e-9, atol=1e-13)
 
+    @pytest.mark.slow
     @cases(8)
     @given(seeds=st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), bias=st.booleans(), n=st.integers(1, 4))
     def test_two_random_nets(self, seeds: tuple[int, int], bias: bool, n: int) -> None:
@@ -241,6 +244,7 @@ class TestOneWithItself:
         assert found.differing_area == 0
 
 
+@pytest.mark.slow
 def test_from_files_without_torch(tmp_path: Path) -> None:
     for seed in (0, 1):
         compute_partition(balanced(mlp(2, 8, 3, seed=seed)), square()).save(tmp_path / f"{seed}.npz")

@@ -151,6 +151,7 @@ def test_distances_to_segments_are_the_smallest_on_them(ends: list[float], norm:
     assert found >= sampled - 1e-5
 
 
+@pytest.mark.slow
 @cases(8)
 @given(st.integers(0, 10**6), st.floats(0.01, 1.5))
 def test_counts_grow_with_the_ball_and_do_not_depend_on_company(seed: int, radius: float) -> None:

@@ -238,6 +238,7 @@ class TestOtherDomains:
         rectangle(-0.3, 0.4, -0.2, 0.5), rectangle(0.1, 0.101, 0.2, 0.201), rectangle(-0.5, 1.5, -1, 1),
         rectangle(5, 6, 5, 6), np.array([[-0.9, -0.8], [0.7, -0.5], [0.1, 0.9]]),
     ], ids=["zoom in", "zoom in by a thousand", "pan", "elsewhere", "triangle"])
+    @pytest.mark.slow
     def test_an_explorer_shows_what_is_there(self, view: np.ndarray) -> None:
         network, plane = lower(wavy(1), (2,)), square()
         explorer = Explorer(network, plane)
@@ -273,6 +274,7 @@ class Smooth(nn.Module):
 
 
 class TestApproximation:
+    @pytest.mark.slow
     @pytest.mark.parametrize("tolerance", [0.1, 0.01])
     @pytest.mark.parametrize("name", SMOOTH_NETS)
     def test_maps_are_as_near_to_the_model_as_its_units_are(self, name: str, tolerance: float) -> None:

@@ -192,6 +192,7 @@ def _on_line(p: Any, a: Any, b: Any) -> bool:
     return (b[0] - a[0]) * (p[1] - a[1]) == (b[1] - a[1]) * (p[0] - a[0])
 
 
+@pytest.mark.slow
 @cases(12)
 @given(nets(max_depth=2), domains())
 def test_components_are_those_of_rational_arithmetic(net: nn.Sequential, domain: np.ndarray) -> None:

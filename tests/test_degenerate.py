@@ -137,15 +137,12 @@ def test_what_float64_cannot_tell_is_counted_not_hidden() -> None:
     assert (clear.n_close, clear.n_zero) == (0, 0)
 
 
-FLAT = nn.Sequential(
-    nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Flatten(),
-    nn.Linear(2, 2))
-
-
 def test_windows_of_equal_entries_have_one_winner() -> None:
     """On slices through flat images, all entries of an inner window are the same function."""
     torch.manual_seed(0)
-    net = FLAT.double().eval()
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(2, 2)).double().eval()
     ramp = np.zeros((1, 4, 4))
     ramp[0, :2] = 1.0
     plane = Slice.through(np.zeros((1, 4, 4)), np.ones((1, 4, 4)), ramp)
@@ -171,6 +168,7 @@ def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planar, "LEAST_RUNS", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shares")
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_threads_and_the_way_there_do_not_matter(name: str) -> None:

@@ -54,6 +54,7 @@ def test_says_what_is_approximated_by_how_much() -> None:
     assert "with approximations" in table.message
 
 
+@pytest.mark.slow
 def test_names_attention_and_recurrence_once_a_module() -> None:
     class Sequences(nn.Module):
         def __init__(self) -> None:

@@ -39,6 +39,7 @@ def rings_of(collection: Any) -> list[tuple[str, np.ndarray]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [several, single, lone, part])
 @pytest.mark.parametrize("color_by", ["class", "area", "slope", "pattern"])
 def test_polygons_fill_the_domain(make: Any, color_by: str) -> None:

@@ -95,6 +95,7 @@ def test_level() -> None:
     assert of_kind(p.to_geojson(boundary=False), "boundary") == []
 
 
+@pytest.mark.slow
 def test_from_a_file_without_torch(tmp_path: Path) -> None:
     p: Partition = several()
     assert reloaded(p, tmp_path).to_geojson(edges=True) == p.to_geojson(edges=True)

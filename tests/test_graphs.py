@@ -40,6 +40,7 @@ def with_a_dead_unit() -> nn.Sequential:
     return net
 
 
+@pytest.mark.slow
 @cases(8)
 @given(nets(max_depth=2), domains())
 def test_neighbours_are_those_of_rational_arithmetic(net: nn.Sequential, domain: np.ndarray) -> None:

@@ -118,6 +118,7 @@ def test_the_bound_stays_near_that_of_running_the_network(kind: str, monkeypatch
     assert (found.tolerance <= 5 * expected.tolerance).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("slope", [0.0, 0.25])
 @pytest.mark.parametrize("widths", [(2, 8, 8, 8, 2), (2, 30, 2)], ids=str)

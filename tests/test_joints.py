@@ -145,6 +145,7 @@ class TestClosedForms:
         assert sorted(map(sorted, boundary.polylines.ends.tolist())) == [[BORDER, JUNCTION]] * 4
 
 
+@pytest.mark.slow
 @cases(25)
 @given(st.integers(0, 10_000), st.booleans())
 def test_segments_of_random_nets_meet(seed: int, is_generic: bool) -> None:
@@ -164,6 +165,7 @@ def test_segments_of_random_nets_meet(seed: int, is_generic: bool) -> None:
     np.testing.assert_array_equal(boundary.joints.is_border[boundary.nodes], on_border)
 
 
+@pytest.mark.slow
 @cases(15)
 @given(st.integers(0, 10_000))
 def test_the_lower_class_is_on_the_left(seed: int) -> None:
@@ -183,6 +185,7 @@ def test_the_lower_class_is_on_the_left(seed: int) -> None:
             np.testing.assert_array_equal(z.argmax(axis=1), boundary.classes[is_long, column])
 
 
+@pytest.mark.slow
 @cases(15)
 @given(st.integers(0, 10_000))
 def test_lines_are_those_of_shapely(seed: int) -> None:

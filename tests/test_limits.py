@@ -69,6 +69,7 @@ def test_beyond_is_refused_by_one_sentence() -> None:
         limits.check(rectangle(0, 1e10, 0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(2, 48, 48, 3), (2, *[24] * 8, 1), (50, 40, 40, 40, 4)], ids=str)
 def test_the_finest_view_is_certified(widths: tuple[int, ...]) -> None:
     """Around corners of cells, where most has to be decided: four cells, and all checks hold."""

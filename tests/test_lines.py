@@ -96,6 +96,7 @@ class TestExactly:
         np.testing.assert_allclose(line.slopes, slopes / np.linalg.norm(b - a), rtol=0, atol=2.0**-30)
         assert line.n_regions == 1 + (np.diff(slopes, axis=0) != 0).any(axis=1).sum()
 
+    @pytest.mark.slow
     @cases(8)
     @given(st.integers(0, 2**32 - 1))
     def test_random_small_nets(self, seed: int) -> None:
@@ -109,6 +110,7 @@ class TestExactly:
 class TestModels:
     """Against the model itself, for every kind of kink."""
 
+    @pytest.mark.slow
     @cases(5)
     @given(architectures(max_layers=2), st.integers(0, 1000))
     def test_small_nets(self, drawn: tuple[nn.Sequential, Slice], seed: int) -> None:

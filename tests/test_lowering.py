@@ -593,6 +593,7 @@ def everything_about(model: nn.Module) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
 def test_leaves_the_model_and_the_world_as_they_were(training: bool, dtype: torch.dtype) -> None:

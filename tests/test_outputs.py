@@ -74,6 +74,7 @@ def assert_sound(partition: Partition) -> None:
     assert certificate.compared_with == "the model itself in float64"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 def test_the_chosen_output_is_looked_at(name: str) -> None:
     arranged, logits, features = CHOICES[name]
@@ -203,6 +204,7 @@ class Narrow(nn.Module):
         return self.last(z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["to", "type", "constant"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_model_that_is_narrow_inside_is_computed_and_compared_in_float64(dtype: torch.dtype, how: str) -> None:

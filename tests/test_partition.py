@@ -50,6 +50,7 @@ def quadrants() -> Partition:
     return compute_partition(nn.ReLU().eval(), square())
 
 
+@pytest.mark.slow
 def test_a_cnn_has_a_consistent_partition(image_partition: Partition) -> None:
     assert_consistent(image_partition)
     assert image_partition.n_cells > 100

@@ -179,6 +179,7 @@ class TestFlips:
         assert partition.flips([-0.5, 0.5], [-0.5, -0.5]) == 1
         assert partition.region_graph().shortest_path([-0.5, 0.5], [0.5, 0.5]).cost == 1
 
+    @pytest.mark.slow
     @cases(10)
     @given(nets(max_depth=2), domains())
     def test_are_a_metric(self, net: nn.Sequential, domain: np.ndarray) -> None:

@@ -87,6 +87,7 @@ def test_cells_areas_patterns_and_neighbours_are_those_of_rational_arithmetic(
     assert_same_cells(partition, exact_cells(net, plane_of(domain)))
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(n_inputs=4), st.integers(0, 2**32 - 1))
 def test_the_same_holds_on_slices_of_a_larger_space(net: nn.Sequential, seed: int) -> None:
@@ -97,6 +98,7 @@ def test_the_same_holds_on_slices_of_a_larger_space(net: nn.Sequential, seed: in
     assert_same_cells(partition, exact_cells(net, plane))
 
 
+@pytest.mark.slow
 @cases(15)
 @given(nets(), domains())
 def test_classes_win_where_they_do_in_rational_arithmetic(net: nn.Sequential, domain: np.ndarray) -> None:
@@ -123,6 +125,7 @@ def test_classes_win_where_they_do_in_rational_arithmetic(net: nn.Sequential, do
             assert abs(length - lengths.get((a, b), 0.0)) <= GENTLE * size, (a, b)
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(), st.sampled_from(["middle", "quarter", "triangle", "small"]))
 def test_regions_and_clips_are_those_of_rational_arithmetic(net: nn.Sequential, view: str) -> None:
@@ -150,6 +153,7 @@ def shoelace(corners: np.ndarray) -> float:
     return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
 
 
+@pytest.mark.slow
 @cases(12)
 @given(nets(), domains(), st.integers(0, 2**32 - 1))
 def test_every_sampled_pattern_is_that_of_the_cell_it_lies_in(
@@ -180,6 +184,7 @@ def preactivation(net: nn.Sequential, layer: nn.Module, x: torch.Tensor) -> np.n
     raise AssertionError("the layer is not in the net")
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(), domains(), st.integers(0, 2**32 - 1))
 def test_the_order_of_units_does_not_matter(net: nn.Sequential, domain: np.ndarray, seed: int) -> None:
@@ -196,6 +201,7 @@ def test_the_order_of_units_does_not_matter(net: nn.Sequential, domain: np.ndarr
     assert_same_picture(compute_partition(net, plane_of(domain)), expected)
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(), domains(), st.integers(-40, 40))
 def test_scaling_a_layer_by_a_power_of_two_changes_no_bit(net: nn.Sequential, domain: np.ndarray, power: int) -> None:
@@ -212,6 +218,7 @@ def test_scaling_a_layer_by_a_power_of_two_changes_no_bit(net: nn.Sequential, do
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(), domains(), st.floats(0, 6.28), st.floats(-1, 1), st.floats(-1, 1))
 def test_another_basis_of_the_same_plane_shows_the_same_cells(

@@ -49,6 +49,7 @@ def assert_holds_the_cells_of(coarse: LayerCells, partition: Partition) -> None:
 class TestAtLayer:
     """`Partition.at_layer`."""
 
+    @pytest.mark.slow
     @cases(25)
     @given(seed=st.integers(0, 10**6), widths=st.lists(st.integers(1, 12), min_size=1, max_size=3), leaky=st.booleans())
     def test_it_is_the_partition_by_the_layers_alone(self, seed: int, widths: list[int], leaky: bool) -> None:
@@ -61,6 +62,7 @@ class TestAtLayer:
             assert_same_geometry(coarse, compute_partition((net[:2 * k] if k else nn.Identity()).eval(), square()))
             assert_holds_the_cells_of(coarse, partition)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
     def test_of_a_network_with_max_pooling(self, k: int) -> None:
         entry = ZOO["LeNet with max-pooling"]
@@ -127,6 +129,7 @@ def pre_activations(net: nn.Sequential, layer: int, plane: Slice, u: np.ndarray)
 class TestUnitCurve:
     """`Partition.unit_curve`."""
 
+    @pytest.mark.slow
     @cases(15)
     @given(seed=st.integers(0, 10**6))
     def test_a_unit_changes_sign_where_a_line_crosses_its_curve(self, seed: int) -> None:
@@ -165,6 +168,7 @@ class TestUnitCurve:
                 assert curve.length == pytest.approx(lengths.sum())
         assert seen == (partition.edge_layer >= 0).sum()  # no unit shares an edge with another one in this net
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["GroupSort", "maxout", "conditions", "MobileNet-like, ReLU6", "INR, positional encoding",
                                       "functional, softmax", "1-D audio", "U-Net-like, bilinear"])
     def test_of_all_kinds_of_kinks_the_named_edges_are_in_the_curves(self, name: str) -> None:

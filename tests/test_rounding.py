@@ -29,6 +29,7 @@ def output_bound(net: Callable[[torch.Tensor], torch.Tensor], corners: torch.Ten
     return bounds[network.output_name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(2, 8, 3), (2, 32, 32, 2), (6, 16, 16, 16, 16, 4), (40, 3)])
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 @pytest.mark.parametrize("bias", [True, False])
@@ -89,6 +90,7 @@ def _first_column_set(x: torch.Tensor) -> torch.Tensor:
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_bounds_of_functions_are_numbers_and_hold(name: str) -> None:
     function = FUNCTIONS[name]

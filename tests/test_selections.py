@@ -188,6 +188,7 @@ SELECTED: dict[str, tuple[Function, Function]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SELECTED)
 def test_what_takes_entries_or_multiplies_by_constants_cuts_nothing(name: str) -> None:
     found = partitioned(lambda z: SELECTED[name][0](z).flatten(1).relu())

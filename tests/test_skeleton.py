@@ -55,6 +55,7 @@ def assert_is_drawn(found: SkeletonGraph) -> None:
         assert package.topology.is_planar(found.to_graph_tool())
 
 
+@pytest.mark.slow
 @cases(10)
 @given(nets(max_depth=2), domains())
 def test_skeletons_of_small_nets(net: nn.Sequential, domain: np.ndarray) -> None:

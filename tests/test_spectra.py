@@ -50,6 +50,7 @@ def spectral(name: str) -> Spectral:
     return Spectral(SPECTRA[name]).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECTRA)
 def test_partition_is_exact(name: str) -> None:
     partition = compute_partition(spectral(name), Slice.around(np.zeros(8), radius=2.0))

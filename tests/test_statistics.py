@@ -322,6 +322,7 @@ def with_a_stub(second: tuple[int, int] = (1, 1)) -> Any:
     return Partition(partition.plane, planar, values, np.zeros(1), network=partition.network)
 
 
+@pytest.mark.slow
 @cases(5)
 @given(st.integers(0, 10**6), st.floats(0.25, 4), st.floats(0, 6.28))
 def test_turning_and_scaling_the_slice_does_what_it_must(seed: int, scale: float, angle: float) -> None:
@@ -349,6 +350,7 @@ def test_turning_and_scaling_the_slice_does_what_it_must(seed: int, scale: float
     assert a.n_active.tolist() == b.n_active[order].tolist()
 
 
+@pytest.mark.slow
 @cases(10)
 @given(st.integers(0, 10**6))
 def test_what_is_true_of_all_shapes(seed: int) -> None:

@@ -92,6 +92,7 @@ class TestRoundTrip:
         assert load_partition(tmp_path / "a").plane.anchors is None
         assert load_partition(str(tmp_path / "a")).n_cells == 4
 
+    @pytest.mark.slow
     def test_without_torch(self, path: Path) -> None:
         program = f"from splinecam_widget import load_partition\np = load_partition({str(path)!r})\np.n_regions, p.areas.sum()"
         assert imported(f"{program}\np.decision_boundary().length") == []
@@ -167,6 +168,7 @@ class TestDamage:
     def test_what_is_missing_is_named(self, path: Path, name: str) -> None:
         self.refuses(changed(path, **{name: None}), name)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", storage.ARRAYS)
     def test_other_dtypes_and_shapes_are_named(self, path: Path, name: str) -> None:
         with np.load(path) as stored:

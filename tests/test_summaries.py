@@ -222,6 +222,7 @@ class TestSummaryTable:
             summary_table([found], names=["a", "b"])
 
 
+@pytest.mark.slow
 def test_statistics_of_a_file_need_no_torch(partition: Partition, tmp_path: Path) -> None:
     path = tmp_path / "p.npz"
     partition.save(path)

@@ -44,6 +44,7 @@ def to_pixels(p: Any, points: np.ndarray, width: int) -> np.ndarray:
     return np.stack([(points[..., 0] - low[0]) * scale, (high[1] - points[..., 1]) * scale], axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [several, single, lone, part])
 @pytest.mark.parametrize("color_by", ["class", "pattern", "area", "slope"])
 def test_cells_fill_the_domain(make: Any, color_by: str) -> None:

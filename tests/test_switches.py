@@ -96,6 +96,7 @@ def assert_same_picture(found: Partition, expected: Partition) -> None:
 PLANE = Slice.around(np.array([0.1, -0.2, 0.3]), seed=2, radius=2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EQUAL)
 def test_a_condition_cuts_as_the_activation_that_it_writes(name: str) -> None:
     condition, activation = EQUAL[name]

@@ -58,6 +58,7 @@ def assert_is_path(partition: Partition, path: CellPath, a: Any, b: Any) -> None
     assert (inside <= noise).all()
 
 
+@pytest.mark.slow
 @cases(15)
 @given(st.integers(0, 10_000))
 def test_are_those_of_dense_samples_and_of_shapely(seed: int) -> None:

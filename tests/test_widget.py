@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from splinecam_widget import Slice, SplineCamWidget, compute_partition
-from splinecam_widget._colours import COLOR_BY, colouring_of
 from splinecam_widget._scene import Wish
+from splinecam_widget.analysis.colours import COLOR_BY, colouring_of
 from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.explorer import Explorer
 from widget_checks import assert_same_partition, assert_shows, fresh_partition, png_pixels, small_net

@@ -75,6 +75,7 @@ class TestBadArguments:
             make(**arguments)
         assert threading.active_count() <= before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("arguments", [{"x2": IMAGES[0]}, {"color_by": "height"}], ids=["before", "during"])
     def test_what_was_half_made_is_freed(self, make: MakeWidget, arguments: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="expected"):
