@@ -34,7 +34,7 @@ demo: $(VENV)/.made-demo $(BUNDLE)
 
 check: setup lint types test-js
 	@echo "== fast Python tests"
-	@$(RUN) -m pytest -q -n auto --maxprocesses 4 -m "not slow and not browser"
+	@$(RUN) -m pytest -q -n auto --maxprocesses 4 --ignore=tests/ui -m "not slow and not browser"
 
 test: setup chromium lint types test-js test-numpy2 test-python
 

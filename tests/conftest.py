@@ -1,9 +1,27 @@
 """Fixtures that several modules of tests share."""
 
+from collections import defaultdict
+
 import pytest
 
 from splinecam_widget.engine import graph
 from widget_wire import make, w  # noqa: F401
+
+FAST_CASES = 4
+"""Of one test with many parameters, so many run in `make check`, evenly spread; all of them in `make test`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the other cases of large families as slow, before marks are looked at."""
+    families: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        families[item.nodeid.split("[")[0]].append(item)
+    for family in families.values():
+        kept = {len(family) * i // FAST_CASES for i in range(FAST_CASES)}
+        for i, item in enumerate(family):
+            if i not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=["graph-tool", "scipy"])
