@@ -31,17 +31,19 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
     edge_width, boundary_width = drawing.line_widths(width, height, cells.n_cells)
     offsets, points = drawing.offsets.tolist(), drawing.points.T.tolist()
     owners = drawing.cells
+    words, colour_ids = np.unique(drawing.colours, return_inverse=True)
+    names = [hex_of(word) for word in words.tolist()]
     source = models.ColumnDataSource({
         **{name: [column[a:b] for a, b in pairwise(offsets)] for name, column in zip(("xs", "ys"), points)},
-        "colour": [hex_of(word) for word in drawing.colours.tolist()], "cell": owners,
+        "colour": [names[i] for i in colour_ids.ravel().tolist()], "cell": owners,
         "class": [drawing.class_names[k] for k in drawing.classes.tolist()], "area": cells.areas[owners],
         "slope_norm": cells.slope_norms[owners], "region": cells.region_ids[owners],
     })
     shown = plot.patches("xs", "ys", source=source, fill_color="colour", line_color="colour", line_width=0.5, name="cells",
                          hover_line_color=BOUNDARY_COLOUR, hover_line_width=1.5)
     if edges and len(drawing.edges):
-        xs, ys = (drawing.edges[..., i].tolist() for i in range(2))
-        plot.multi_line(xs, ys, line_color=EDGE_COLOUR, line_alpha=EDGE_OPACITY, line_width=edge_width, name="edges")
+        x0, y0, x1, y1 = np.ascontiguousarray(drawing.edges.reshape(-1, 4).T)
+        plot.segment(x0, y0, x1, y1, line_color=EDGE_COLOUR, line_alpha=EDGE_OPACITY, line_width=edge_width, name="edges")
     lines = drawing.boundary.polylines
     if boundary and len(lines):
         xs, ys = ([column[a:b] for a, b in pairwise(lines.offsets)] for column in lines.points.T)

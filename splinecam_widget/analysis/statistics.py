@@ -161,7 +161,7 @@ class Statistics:
     @cached_property
     def frobenius_norms(self) -> Float64:
         """(C,) float64: the root of the sum of squares of the slope A (K, 2)."""
-        found: Float64 = np.sqrt(np.einsum("cki,cki->c", self.cells.slopes, self.cells.slopes))
+        found: Float64 = np.linalg.norm(self.cells.slopes.reshape(self.cells.n_cells, -1), axis=1)
         return found
 
     @cached_property

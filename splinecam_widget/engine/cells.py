@@ -143,9 +143,9 @@ class Cells(Measures, Boundaries, Exports, Tessellation):
 
         From the 2 x 2 Gram matrix: the root of its larger eigenvalue.
         """
-        gram = np.einsum("cki,ckj->cij", self.slopes, self.slopes)
-        half = (gram[:, 0, 0] + gram[:, 1, 1]) / 2
-        norms: Float64 = np.sqrt(half + np.hypot((gram[:, 0, 0] - gram[:, 1, 1]) / 2, gram[:, 0, 1]))
+        along, across = self.slopes[:, :, 0], self.slopes[:, :, 1]
+        xx, xy, yy = (np.einsum("ck,ck->c", a, b) for a, b in ((along, along), (along, across), (across, across)))
+        norms: Float64 = np.sqrt((xx + yy) / 2 + np.hypot((xx - yy) / 2, xy))
         return norms
 
     @property

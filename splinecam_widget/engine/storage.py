@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +111,18 @@ def write(path: str | os.PathLike[str], cells: Cells) -> None:
     beside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with beside.open("xb") as file:
-            np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+            _write_arrays(file, {"about": np.array(json.dumps(about)), **arrays})
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _write_arrays(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
+    """As `numpy.savez_compressed`, which has no choice of the effort: coordinates hardly get smaller by more of it."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
