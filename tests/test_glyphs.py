@@ -42,7 +42,8 @@ def test_glyphs() -> None:
     assert data["colour"] == [hex_of(word) for word in class_palette(3)[parts.classes]]
     np.testing.assert_array_equal(data["area"], p.areas[parts.cells])
     ends = p.vertices[p.edges[p.edge_layer >= 0]]
-    np.testing.assert_array_equal(np.stack([edges.data_source.data[k] for k in ("xs", "ys")], axis=-1), ends)
+    drawn = np.stack([edges.data_source.data[k] for k in ("x0", "y0", "x1", "y1")], axis=-1)
+    np.testing.assert_array_equal(drawn, ends.reshape(-1, 4))
     lines = [np.stack(line, axis=1) for line in zip(*(boundary.data_source.data[k] for k in ("xs", "ys")))]
     length = sum(np.linalg.norm(np.diff(line, axis=0), axis=1).sum() for line in lines)
     assert length == pytest.approx(p.decision_boundary().length)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import subprocess
@@ -219,11 +218,11 @@ def test_an_older_file_stays_until_the_new_one_is_whole(
 ) -> None:
     before = path.read_bytes()
 
-    def full(file: io.BufferedWriter, **_: Any) -> None:
-        file.write(b"half")
+    def full(member: Any, array: Any, **_: Any) -> None:
+        member.write(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(OSError, match="no space left"):
         partition.save(path)
     assert path.read_bytes() == before

@@ -122,7 +122,8 @@ def _write_arrays(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+                write_array: Any = np.lib.format.write_array  # without types
+                write_array(member, array, allow_pickle=False)
 
 
 def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
