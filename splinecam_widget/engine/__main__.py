@@ -1,10 +1,20 @@
-"""``python -m splinecam_widget.engine``: compile the engine's loops now, with the steps printed."""
+"""``python -m splinecam_widget.engine``: compile all loops now, the engine's and the analysis', with the steps printed."""
 
 import time
 
-from .warmup import warm_up
+from splinecam_widget.analysis import warmup as analysis
+
+from . import warmup as engine
 
 start = time.perf_counter()
+
+
+def say(text: str) -> None:
+    """Print what comes next, with the time since the start."""
+    print(f"  [{time.perf_counter() - start:5.1f} s] {text}", flush=True)
+
+
 print("Compiling the engine's loops (once per machine) ...", flush=True)
-warm_up(lambda text: print(f"  [{time.perf_counter() - start:5.1f} s] {text}", flush=True))
-print(f"  [{time.perf_counter() - start:5.1f} s] ready", flush=True)
+engine.warm_up(say)
+analysis.warm_up(say)
+say("ready")

@@ -36,7 +36,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     with TRACING:
         if _done.is_set():
             return
-        network = _small_network()
+        network = small_network()
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
         report("compiling: subdivision")
         explorer = Explorer(network, plane)
@@ -51,7 +51,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         _done.set()
 
 
-def _small_network() -> Network:
+def small_network() -> Network:
     """A random net with a max-pool.
 
     Made without a trace, which would change torch's behaviour in other threads, and without torch's generator.

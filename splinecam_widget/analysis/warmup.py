@@ -1,0 +1,63 @@
+"""Compiling the analysis' loops before they are needed. Numba keeps them on disk, so this takes long only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from splinecam_widget.engine.compute import Work, partition_of
+from splinecam_widget.engine.partition import Partition
+from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.warmup import small_network
+
+from .boundaries import interpolated_outputs
+from .comparing import compare
+from .lines import compute_line
+from .statistics import Statistics
+
+
+def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
+    """Compile every loop that the analysis of a partition uses, or load it from disk.
+
+    Parameters
+    ----------
+    report : callable
+        Told in words what comes next.
+    """
+    network = small_network()
+    found = partition_of(network, Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]), Work())
+    partition = replace(found, values=found.values - found.values.mean(axis=0))  # so that several classes win
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("boundaries and distances", lambda: _boundaries(partition)),
+        ("statistics", lambda: _statistics(partition.statistics())),
+        ("counts around points", lambda: [partition.counts_around([[0.1, 0.2]], 0.5, norm).areas for norm in (1, 2)]),
+        ("graphs", lambda: _graphs(partition)),
+        ("lines", lambda: compute_line(network, [-1.0, -0.9], [1.0, 0.8]).class_changes()),
+        ("pictures", lambda: partition.to_png(width=32)),
+        ("comparison", lambda: compare(partition, partition).shared_length),
+    )
+    for name, step in steps:
+        report(f"compiling: {name}")
+        step()
+
+
+def _boundaries(partition: Partition) -> None:
+    _ = partition.decision_boundary().polylines, partition.level_set(0).polylines
+    interpolated_outputs(partition, partition.sample_boundary(3).u, partition.decision_boundary().cells[:3])
+    partition.distance_to_boundary([[0.1, 0.2]]).path(0)
+    partition.unit_curve(0, 0)
+    partition.at_layer(1)
+
+
+def _statistics(statistics: Statistics) -> None:
+    _ = statistics.summary, statistics.inradii, statistics.n_active, statistics.n_sides, statistics.boundary_distances
+
+
+def _graphs(partition: Partition) -> None:
+    graph = partition.region_graph()
+    graph.shortest_path(0, partition.n_cells - 1)
+    graph.shortest_path(0, partition.n_cells - 1, "distance")
+    graph.betweenness()
+    partition.region_graph(of="regions")
+    partition.decision_regions()
+    partition.skeleton_graph().is_planar()
