@@ -188,3 +188,15 @@ class TestDistances:
             result.path(2)
         with pytest.raises(ValueError, match=r"^a: expected a point of the domain, got \[5.0, 0.0\]"):
             result.path(1)
+
+
+def test_level_sets_of_huge_weights_are_those_of_small_ones() -> None:
+    partition = compute_partition(lambda x: x, Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    assert partition.level_set([1e308, -1e308]).length == partition.level_set([1, -1]).length > 2.8
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 0.5, None])
+def test_seeds_are_whole_numbers(seed: object) -> None:
+    partition = compute_partition(lambda x: x, Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    with pytest.raises(ValueError, match=r"seed: expected a whole number"):
+        partition.sample_boundary(2, seed=seed)

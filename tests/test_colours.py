@@ -173,3 +173,17 @@ def test_every_colouring_has_one_opaque_colour_a_cell(partition: Partition, colo
 def test_unknown(partition: Partition) -> None:
     with pytest.raises(ValueError, match="color_by: expected one of class, pattern, area, slope, output, got 'height'"):
         colouring_of(partition, winners_of(partition), "height", names(3))
+
+
+@pytest.mark.parametrize("value", [0.0, 1e17, -1e300])
+def test_numbers_without_a_span_have_one_colour(value: float) -> None:
+    cells = compute_partition(torch.nn.ReLU().eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    found = colouring_of(cells, winners_of(cells), np.full(cells.n_cells, value), ["a", "b"])
+    assert len(np.unique(found.cells)) == 1
+    assert found.legend["low"] < value < found.legend["high"]
+
+
+def test_numbers_as_far_apart_as_there_are() -> None:
+    cells = compute_partition(torch.nn.ReLU().eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    found = colouring_of(cells, winners_of(cells), np.array([-1.7e308, -6e307, 6e307, 1.7e308]), ["a", "b"])
+    assert len(np.unique(found.cells)) == cells.n_cells

@@ -16,7 +16,9 @@ from torch import nn
 from cases import cases
 from oracle import mlp, square
 from splinecam_widget import Partition, Slice, compare, compute_partition, load_partition
-from splinecam_widget.analysis.comparing import UNIT_ROUNDOFF, WIDTH_ROUNDINGS, Comparison
+from splinecam_widget.analysis import _overlay_kernels
+from splinecam_widget.analysis.comparing import UNIT_ROUNDOFF, WIDTH_ROUNDINGS, Comparison, _grid
+from splinecam_widget.analysis.parts import parts_of
 from splinecam_widget.engine.boundary import winners_of
 from test_imports import imported
 
@@ -313,3 +315,34 @@ def test_large() -> None:
     found = compare(p, q)
     assert found.n_cells > 400_000
     assert found.area == pytest.approx(4, rel=1e-12)
+
+
+def test_heads_must_be_the_same() -> None:
+    plane = Slice.from_basis([0.0, 0.0], torch.eye(2))
+    plain, headed = (compute_partition(f, plane) for f in (lambda x: x[:, :1], lambda x: torch.sigmoid(x[:, :1])))
+    with pytest.raises(ValueError, match=r"q: expected the head of p, none, got sigmoid"):
+        compare(plain, headed)
+
+
+def test_long_thin_cells_meet_few_squares() -> None:
+    """Diagonal stripes across the domain: each in the squares along it, not in all of its bounding box."""
+    n = 400
+    net = nn.Sequential(nn.Linear(2, n), nn.ReLU(), nn.Linear(n, 1)).double().eval()
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[0].bias.copy_(torch.linspace(-1.9, 1.9, n))
+    partition = compute_partition(net, Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    parts = parts_of(partition, winners_of(partition))
+    boxes = _overlay_kernels.bounding_boxes(parts.points, parts.offsets)
+    *_, side, starts, _ = _grid(parts.points, parts.offsets, boxes)
+    assert starts[-1] <= 8 * side * len(parts.classes)
+    found = compare(partition, partition)
+    assert found.n_cells == partition.n_cells == n + 1
+    assert found.differing_area == 0
+    inner = partition.edge_layer >= 0
+    np.testing.assert_allclose(found.shared_lengths[inner], partition.statistics().edge_lengths[inner], rtol=1e-12)
+
+
+def test_the_text_names_its_columns() -> None:
+    partition = compute_partition(lambda x: x[:, :1], Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    assert str(compare(partition, partition)).splitlines()[2].split() == ["first", "second"]

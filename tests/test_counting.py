@@ -202,3 +202,15 @@ def test_no_points(partition: Partition) -> None:
 def test_refuses_what_makes_no_sense(partition: Partition, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         partition.counts_around(*arguments)
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (([[0.0, 0.0]], 1e200), "radius: expected numbers up to 1e\\+150, or areas overflow, got 1e\\+200"),
+    (([[1e200, 0.0]], 1.0), "points: expected numbers up to 1e\\+150"),
+    (([[0.0, 0.0]], []), "radius: expected a number that is not negative, or one for each of 1 points"),
+    (([[0.0, 0.0]], 1.0, np.array([2, 1])), "norm: expected 1, 2 or inf"),
+])
+def test_other_numbers_are_refused(arguments: tuple[object, ...], text: str) -> None:
+    partition = compute_partition(torch.nn.ReLU().eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    with pytest.raises(ValueError, match=text):
+        partition.counts_around(*arguments)

@@ -287,3 +287,22 @@ def test_anchors_may_change_without_anything_else() -> None:
     assert q.plane is moved
     assert q.vertices is p.vertices
     assert p.plane is plane
+
+
+class TestIds:
+    """Cells asked for by number."""
+
+    partition = compute_partition(nn.ReLU().eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+
+    @pytest.mark.parametrize("cells", [[-1], [4], [0.5], "a"])
+    def test_affine_maps_of_others_are_refused(self, cells: object) -> None:
+        with pytest.raises(ValueError, match=r"cells: expected"):
+            self.partition.affine_maps(cells)
+
+    def test_affine_maps_of_one_and_of_none(self) -> None:
+        assert self.partition.affine_maps(2)[0].shape == (1, 2, 2)
+        assert self.partition.affine_maps([])[0].shape == (0, 2, 2)
+
+    def test_patterns_at_points_that_ask_for_gradients(self) -> None:
+        found = self.partition.patterns(torch.tensor([[0.5, -0.5]], requires_grad=True))
+        assert found[0].tolist() == [[True, False]]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from oracle import UNIT_ROUNDOFF, loops_of, mlp, square
-from splinecam_widget import compute_partition
+from splinecam_widget import Slice, compute_partition
 from splinecam_widget.analysis import quantities
 from splinecam_widget.engine.partition import Partition
 
@@ -60,3 +61,12 @@ def test_the_largest_cells_are_the_first_of_equal_ones() -> None:
 
 def test_a_single_cell_has_the_domains_sides() -> None:
     assert quantities.side_counts(compute_partition(nn.Linear(2, 1).eval(), square())).tolist() == [4]
+
+
+def test_corners_on_the_border_are_corners() -> None:
+    """Where two edges of one maximum meet on the border, the third would lie outside."""
+    def largest(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x[:, 0], 0.5 * x[:, 1], -x[:, 0]], 1).max(1, keepdim=True).values
+
+    upper = Slice.from_basis([0.0, 0.0], torch.eye(2), domain=[[-1, 0], [1, 0], [1, 1], [-1, 1]])
+    assert sorted(compute_partition(largest, upper).statistics().n_sides.tolist()) == [3, 4, 4]

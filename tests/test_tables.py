@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from exported import lone, part, reloaded, several, single
+from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine.boundary import winners_of
 
 
@@ -44,3 +46,9 @@ def test_from_a_file(tmp_path: Path) -> None:
     ours = p.to_pandas()
     pd.testing.assert_frame_equal(loaded.edges, ours.edges)
     pd.testing.assert_frame_equal(loaded.cells, ours.cells[list(loaded.cells.columns)])
+
+
+def test_distances_are_those_to_the_level() -> None:
+    partition = compute_partition(lambda x: x[:, :1], Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    assert partition.to_pandas(level=0.5).cells["boundary_distance"].tolist() == [0.5]
+    assert partition.to_pandas().cells["boundary_distance"].tolist() == [0.0]

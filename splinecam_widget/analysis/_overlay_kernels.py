@@ -22,22 +22,46 @@ def bounding_boxes(points, offsets):
 
 
 @njit(cache=True, nogil=True)
-def bucketed(boxes, left, bottom, width, height, n):
-    """Ids of boxes by the squares of an n x n grid that they touch: offsets (n n + 1,), ids."""
+def bucketed(points, offsets, boxes, left, bottom, width, height, n):
+    """Ids of convex polygons by the squares of an n x n grid that they may meet: offsets (n n + 1,), ids."""
     counts = np.zeros(n * n + 1, np.int64)
     for p in range(len(boxes)):
         for i in range(column(boxes[p, 0], left, width, n), column(boxes[p, 2], left, width, n) + 1):
-            for j in range(column(boxes[p, 1], bottom, height, n), column(boxes[p, 3], bottom, height, n) + 1):
+            low, high = rows_in_column(points, offsets[p], offsets[p + 1], boxes[p], i, left, bottom, width, height, n)
+            for j in range(low, high + 1):
                 counts[i * n + j + 1] += 1
     starts = np.cumsum(counts)
     fill = starts[:-1].copy()
     ids = np.empty(starts[-1], np.int32)
     for p in range(len(boxes)):
         for i in range(column(boxes[p, 0], left, width, n), column(boxes[p, 2], left, width, n) + 1):
-            for j in range(column(boxes[p, 1], bottom, height, n), column(boxes[p, 3], bottom, height, n) + 1):
+            low, high = rows_in_column(points, offsets[p], offsets[p + 1], boxes[p], i, left, bottom, width, height, n)
+            for j in range(low, high + 1):
                 ids[fill[i * n + j]] = p
                 fill[i * n + j] += 1
     return starts, ids
+
+
+@njit(cache=True, nogil=True)
+def rows_in_column(points, begin, end, box, i, left, bottom, width, height, n):
+    """The first and the last row of squares that a convex polygon may meet in column i; long thin ones meet few.
+
+    Of the column and its neighbours, and a row more on either side: rounding moves a coordinate by far less than a square.
+    """
+    x_low, x_high = left + (i - 1) * width / n, left + (i + 2) * width / n
+    low, high = np.inf, -np.inf
+    for k in range(begin, end):
+        f = k + 1 if k + 1 < end else begin
+        ax, ay, bx, by = points[k, 0], points[k, 1], points[f, 0], points[f, 1]
+        if max(ax, bx) < x_low or min(ax, bx) > x_high:
+            continue
+        for x in (min(max(ax, x_low), x_high), min(max(bx, x_low), x_high)):
+            y = ay + (x - ax) / (bx - ax) * (by - ay) if bx != ax else ay
+            low, high = min(low, y), max(high, y)
+        if bx == ax:
+            low, high = min(low, by), max(high, by)
+    return (max(column(low, bottom, height, n) - 1, column(box[1], bottom, height, n)),
+            min(column(high, bottom, height, n) + 1, column(box[3], bottom, height, n)))
 
 
 @njit(cache=True, nogil=True)
@@ -122,7 +146,8 @@ def overlaid(
         c = cells[p]
         m = offsets[p + 1] - offsets[p]
         for i in range(column(boxes[p, 0], left, width, n_squares), column(boxes[p, 2], left, width, n_squares) + 1):
-            for j in range(column(boxes[p, 1], bottom, height, n_squares), column(boxes[p, 3], bottom, height, n_squares) + 1):
+            low, high = rows_in_column(points, offsets[p], offsets[p + 1], boxes[p], i, left, bottom, width, height, n_squares)
+            for j in range(low, high + 1):
                 for at in range(starts[i * n_squares + j], starts[i * n_squares + j + 1]):
                     q = ids[at]
                     if seen[q] == p:
@@ -182,6 +207,7 @@ def shared_lengths(lines, others, left, bottom, width, height, n_squares, starts
     """
     found = np.zeros(len(lines))
     seen = np.full(len(others), -1, np.int64)
+    box = np.empty(4)
     for s in range(len(lines)):
         ax, ay = lines[s, 0, 0], lines[s, 0, 1]
         dx, dy = lines[s, 1, 0] - ax, lines[s, 1, 1] - ay
@@ -189,12 +215,11 @@ def shared_lengths(lines, others, left, bottom, width, height, n_squares, starts
         if length == 0.0:
             continue
         dx, dy = dx / length, dy / length
-        i_first, i_last = column(min(ax, lines[s, 1, 0]), left, width, n_squares), column(
-            max(ax, lines[s, 1, 0]), left, width, n_squares)
-        j_first, j_last = column(min(ay, lines[s, 1, 1]), bottom, height, n_squares), column(
-            max(ay, lines[s, 1, 1]), bottom, height, n_squares)
-        for i in range(i_first, i_last + 1):
-            for j in range(j_first, j_last + 1):
+        box[0], box[2] = min(ax, lines[s, 1, 0]), max(ax, lines[s, 1, 0])
+        box[1], box[3] = min(ay, lines[s, 1, 1]), max(ay, lines[s, 1, 1])
+        for i in range(column(box[0], left, width, n_squares), column(box[2], left, width, n_squares) + 1):
+            low, high = rows_in_column(lines[s], 0, 2, box, i, left, bottom, width, height, n_squares)
+            for j in range(low, high + 1):
                 for at in range(starts[i * n_squares + j], starts[i * n_squares + j + 1]):
                     o = ids[at]
                     if seen[o] == s:

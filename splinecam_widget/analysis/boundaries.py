@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.arrays import Float64, generator_of
 from splinecam_widget.engine.boundary import Boundary, boundary_of
 
 from . import _sampling_kernels
@@ -62,7 +62,7 @@ def sample_of(partition: Cells, n: int, seed: Any, classes: tuple[int, int] | No
     if not len(ends) or not ends[-1] > 0:
         between = "" if classes is None else f" between classes {classes[0]} and {classes[1]}"
         raise ValueError(f"n: expected a slice with a decision boundary{between} to sample, got one without")
-    rng = np.random.default_rng(seed)
+    rng = generator_of(seed)
     # A segment without length is not met: no sum of lengths up to one before it is the same and above the place.
     segment = np.searchsorted(ends, rng.random(n) * ends[-1], side="right")
     segment = np.minimum(segment, np.flatnonzero(boundary.segment_lengths > 0)[-1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.arrays import Float64, generator_of
 from splinecam_widget.engine.planar import Int64
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _sources(n: int, visits: int, pivots: Any, seed: int) -> Int64:
     if isinstance(pivots, (int, np.integer)) and not isinstance(pivots, bool):
         if not 1 <= pivots <= n:
             raise ValueError(f"pivots: expected a number from 1 to {n}, got {pivots}")
-        return np.sort(np.random.default_rng(seed).choice(n, int(pivots), replace=False))
+        return np.sort(generator_of(seed).choice(n, int(pivots), replace=False))
     ids = np.asarray(pivots)
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or not len(ids) or ids.min() < 0 or ids.max() >= n:
         raise ValueError(f"pivots: expected a number, or nodes (k,) from 0 to {n - 1}, got {pivots!r}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.arrays import Float64, as_numbers, as_real
 from splinecam_widget.engine.planar import Int32
 
 from . import _line_kernels
@@ -28,7 +27,7 @@ class ClassChanges:
     cells : (M,) int32
         The cell that each change lies in, or begins.
     first : int
-        The class at the start.
+        The class just after the start; at a start where classes tie, the one that wins in the line's direction.
     """
 
     t: Float64
@@ -61,8 +60,7 @@ class ClassChange:
 
 def changes_along(line: LinePartition, level: float) -> ClassChanges:
     """See `LinePartition.class_changes`."""
-    if not np.isfinite(level):
-        raise ValueError(f"level: expected a finite number, got {level}")
+    level = as_real(level, "level")
     values, tolerance = line.values, line.tolerance
     if values.shape[1] == 1:
         values = np.concatenate([np.full_like(values, level), values], axis=1)
@@ -88,7 +86,8 @@ def closest_class_change(model: Any, x: Any, direction: Any, max_distance: float
     Returns
     -------
     ClassChange or None
-        None if there is none within `max_distance`.
+        None if there is none within `max_distance`. Where classes tie at `x` itself, the class that wins just after it, in
+        this direction, is the one that must change.
 
     Raises
     ------
@@ -108,8 +107,7 @@ def closest_class_change(model: Any, x: Any, direction: Any, max_distance: float
     largest = float(np.abs(towards).max(initial=0.0))
     if largest == 0:
         raise ValueError("direction: expected one different from zero, got zero")
-    if not (math.isfinite(max_distance) and max_distance > 0):
-        raise ValueError(f"max_distance: expected a positive number, got {max_distance}")
+    max_distance = as_real(max_distance, "max_distance", is_positive=True)
     unit = towards / largest  # whose squares neither overflow nor vanish
     line = compute_line(model, start, start + unit * (max_distance / np.linalg.norm(unit)))
     changes = line.class_changes()

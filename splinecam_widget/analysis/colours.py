@@ -142,9 +142,11 @@ def _scale(values: Float64, title: str, is_log: bool) -> Colouring:
     """Viridis from the 1st to the 99th percentile, so that one sliver does not take the whole scale."""
     finite = np.log10(np.maximum(values, np.finfo(np.float64).tiny)) if is_log else values
     low, high = (float(v) for v in np.percentile(finite, [1, 99]))
-    if not high > low:
-        low, high = low - 0.5, low + 0.5
-    ids = np.clip((finite - low) / (high - low) * 255 + 0.5, 0, 255).astype(np.int64)
+    if not high > low:  # by more than rounding, also of large numbers
+        half = max(0.5, abs(low) * 2.0**-20)
+        low, high = low - half, low + half
+    # In halves: the span of numbers near the largest overflows.
+    ids = np.clip((finite / 2 - low / 2) / (high / 2 - low / 2) * 255 + 0.5, 0, 255).astype(np.int64)
     ends = (10**low, 10**high) if is_log else (low, high)
     legend = {"kind": "scale", "title": title, "low": ends[0], "high": ends[1], "log": is_log,
               "is_low_clipped": bool(finite.min() < low), "is_high_clipped": bool(finite.max() > high),

@@ -123,8 +123,9 @@ class Comparison:
         bound = LINE_ROUNDINGS * layers * UNIT_ROUNDOFF * float(np.abs(self.first.vertices).max())
         lines, other_lines = self.first.vertices[self.first.edges[inner]], self.second.vertices[self.second.edges[others]]
         boxes = np.concatenate([other_lines.min(axis=1), other_lines.max(axis=1)], axis=1)
+        grid = _grid(other_lines.reshape(-1, 2), 2 * np.arange(len(others) + 1), boxes, bound)
         find: Any = _overlay_kernels.shared_lengths
-        found[inner] = find(lines, other_lines, *_grid(boxes, bound), bound)
+        found[inner] = find(lines, other_lines, *grid, bound)
         return found
 
     @property
@@ -145,6 +146,7 @@ class Comparison:
     def __str__(self) -> str:
         lines = [repr(self), f"  largest difference of outputs  {self.largest_differences.max():.6g}"]
         width = max(len(name) for name in SHOWN)
+        lines.append(f"  {'':<{width}}  {'first':>12}  {'second':>12}")
         lines += [f"  {name:<{width}}  {self.table[name][0]:>12.6g}  {self.table[name][1]:>12.6g}" for name in SHOWN]
         return "\n".join(lines)
 
@@ -156,7 +158,7 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
     ----------
     p, q : partitions of the same slice and domain, with as many outputs, computed or loaded
     level : float
-        For one output: class 1 is where it is above.
+        For one output, before a head that was set aside: class 1 is where it is above.
 
     Returns
     -------
@@ -167,8 +169,9 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
     TypeError
         If one is no partition.
     ValueError
-        If slices, domains or numbers of outputs differ. Partial partitions must be of the same part: they are not compared on
-        what they have in common, since all shares would then be of a domain that no one asked for.
+        If slices, domains, numbers of outputs or heads differ (a final softmax or sigmoid, which is set aside: outputs are
+        those before it). Partial partitions must be of the same part: they are not compared on what they have in common,
+        since all shares would then be of a domain that no one asked for.
 
     Notes
     -----
@@ -196,6 +199,8 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
         if not isinstance(cells, Cells):
             raise TypeError(f"{name}: expected a partition, got {type(cells).__name__}")
     _check_same_place(p, q)
+    if p.head != q.head:
+        raise ValueError(f"q: expected the head of p, {p.head or 'none'}, got {q.head or 'none'}: outputs are those before it")
     if p.values.shape[1] != q.values.shape[1]:
         raise ValueError(f"q: expected as many outputs as p, {p.values.shape[1]}, got {q.values.shape[1]}")
     ours, others = (parts_of(cells, winners_of(cells, level)) for cells in (p, q))
@@ -204,7 +209,7 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
     overlaid: Any = _overlay_kernels.overlaid
     areas, pairs, largest, largest_at, points, offsets, classes = overlaid(
         0, len(ours.classes), *_arrays(ours), *_maps(p), boxes, *_arrays(others), *_maps(q), other_boxes,
-        *_grid(other_boxes), bound,
+        *_grid(others.points, others.offsets, other_boxes), bound,
     )
     if len(ours.classes) > p.n_cells or len(others.classes) > q.n_cells:  # pieces of one cell meet the same other cell
         keys = np.unique(pairs[:, 0].astype(np.int64) << 32 | pairs[:, 1])
@@ -222,13 +227,13 @@ def _maps(cells: Cells) -> tuple[Float64, Float64]:
     return cells.slopes, cells.values[first] - np.einsum("cki,ci->ck", cells.slopes, cells.vertices[first])
 
 
-def _grid(boxes: Float64, margin: float = 0.0) -> tuple[Any, ...]:
-    """Squares that boxes lie in: left, bottom, width, height, number a side, offsets, ids."""
+def _grid(points: Float64, offsets: Int64, boxes: Float64, margin: float = 0.0) -> tuple[Any, ...]:
+    """Squares that polygons lie in, or segments: left, bottom, width, height, number a side, offsets, ids."""
     boxes = boxes + np.array([-margin, -margin, margin, margin])
     left, bottom = boxes[:, :2].min(axis=0)
     width, height = boxes[:, 2:].max(axis=0) - (left, bottom)
     n = max(1, int(np.sqrt(len(boxes))))
-    return left, bottom, width, height, n, *_overlay_kernels.bucketed(boxes, left, bottom, width, height, n)
+    return left, bottom, width, height, n, *_overlay_kernels.bucketed(points, offsets, boxes, left, bottom, width, height, n)
 
 
 def _check_same_place(p: Cells, q: Cells) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import Float64, as_count, as_numbers
+from splinecam_widget.engine.arrays import Float64, as_count, as_numbers, as_real, generator_of
 from splinecam_widget.engine.compute import network_of
 from splinecam_widget.engine.evaluation import patterns_at, row_chunks
 from splinecam_widget.engine.network import Network, Step
@@ -75,8 +75,7 @@ def local_complexity(
     centres, _ = as_numbers(points, "points")
     if centres.ndim < 2:
         raise ValueError(f"points: expected inputs of shape (n, *input_shape), got shape {centres.shape}")
-    if not (math.isfinite(radius) and radius > 0):
-        raise ValueError(f"radius: expected a positive number, got {radius}")
+    radius = as_real(radius, "radius", is_positive=True)
     shape = centres.shape[1:]
     size = math.prod(shape)
     wanted = min(25, size) if n_directions is None else n_directions
@@ -84,7 +83,7 @@ def local_complexity(
     network = network_of(model, shape, None, None)
     if network.input_shape != shape:
         raise ValueError(f"points: expected inputs of shape {network.input_shape}, got {shape}")
-    normal = np.random.default_rng(seed).standard_normal((size, count))
+    normal = generator_of(seed).standard_normal((size, count))
     directions = radius * np.linalg.qr(normal)[0].T.reshape(count, *shape)
     corners = np.concatenate([directions, -directions])
     counts = np.zeros((len(centres), len(network.layers)), np.int64)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
 from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.slices import MAX_COORDINATE
 
 from . import _counting_kernels
 
@@ -46,7 +47,7 @@ class LocalCounts:
         return found
 
 
-def counts_around(cells: Cells, points: Any, radius: Any, norm: float = 2) -> LocalCounts:
+def counts_around(cells: Cells, points: Any, radius: Any, norm: Any = 2) -> LocalCounts:
     """See `Cells.counts_around`.
 
     Examples
@@ -63,10 +64,15 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: float = 2) -> Lo
     if places.ndim != 2 or places.shape[1] != 2:
         raise ValueError(f"points: expected slice coordinates of shape (n, 2), got {places.shape}")
     radii, _ = as_numbers(radius, "radius")
+    for name, numbers in (("points", places), ("radius", radii)):
+        largest = float(np.abs(numbers).max(initial=0.0))
+        if largest > MAX_COORDINATE:
+            raise ValueError(f"{name}: expected numbers up to {MAX_COORDINATE:g}, or areas overflow, got {largest:g}")
     if radii.shape not in ((), (len(places),)) or (radii < 0).any():
-        got = radius if radii.ndim == 0 else f"{len(radii)} from {radii.min():g}" if radii.ndim == 1 else radii.shape
+        is_list = radii.ndim == 1 and len(radii) > 0
+        got = radius if radii.ndim == 0 else f"{len(radii)} from {radii.min():g}" if is_list else radii.shape
         raise ValueError(f"radius: expected a number that is not negative, or one for each of {len(places)} points, got {got}")
-    if norm not in tuple(NORMS):
+    if not isinstance(norm, (int, float)) or norm not in tuple(NORMS):
         raise ValueError(f"norm: expected 1, 2 or inf, got {norm!r}")
     radii = np.ascontiguousarray(np.broadcast_to(radii, len(places)))
     left, bottom, width, height, n, starts, ids = cells._buckets

@@ -169,15 +169,15 @@ class DecisionRegions:
             numbers, _ = as_numbers(labels, "labels")
             if numbers.shape != found.shape:
                 raise ValueError(f"labels: expected one for each of {len(found)} points, got shape {numbers.shape}")
+            n_classes = max(2, self.partition.values.shape[1])
+            if not np.isin(numbers, np.arange(n_classes)).all():
+                raise ValueError(f"labels: expected classes from 0 to {n_classes - 1}, got {labels}")
             is_counted &= self.classes[found] == numbers
         return np.flatnonzero(np.bincount(found[is_counted], minlength=len(self)) == 0)
 
 
 def decision_regions_of(partition: Cells, level: float) -> DecisionRegions:
     """See `Cells.decision_regions`."""
-    n_classes = partition.values.shape[1]
-    if n_classes > 1 and level != 0.0:
-        raise ValueError(f"level: expected 0 for a model with {n_classes} outputs, got {level}")
     values, tolerance = scores_of(partition, level)
     loops = partition.cell_offsets, partition.cell_vertices
     winners, points, offsets, classes, owners, _, ties, tie_cells, *_ = _tie_kernels.winner_pieces(

@@ -32,13 +32,13 @@ EDGE_SHARE = 0.09
 colours stay what they are."""
 
 LEAST_EDGES = 300.0
-"""Widths of edges in the picture's shorter side, at least: small pictures have fine lines."""
+"""Widths of edges in the side of a square as large as the picture, at least: small pictures have fine lines."""
 
 BOUNDARY_EDGES = 2.5
 """Width of the boundary in those of edges, at least: it must stand out, also where cells are many; see `MOST_BOUNDARIES`."""
 
 MOST_BOUNDARIES = 200.0
-"""Widths of the boundary in the picture's shorter side, at most."""
+"""Widths of the boundary in the side of a square as large as the picture, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Drawing:
 
     def line_widths(self, width: float, height: float, n_cells: int) -> tuple[float, float]:
         """Of edges and boundary, in the units of the picture's width and height."""
-        side = min(width, height)
+        side = float(np.sqrt(width * height))  # of a long domain, not the shorter side: lines would vanish
         edge = min(MAX_EDGE_WIDTH, side / LEAST_EDGES, EDGE_SHARE * float(np.sqrt(width * height / n_cells)))
         return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, side / MOST_BOUNDARIES))
 
@@ -127,6 +127,15 @@ def names_of(cells: Cells, class_names: Sequence[str] | None, level: float = 0.0
     if class_names is None:
         return [f"≤ {level:g}", f"> {level:g}"] if n_outputs == 1 else [str(k) for k in range(n_outputs)]
     names = [str(name) for name in class_names]
+    if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for name in names for c in name):
+        raise ValueError(f"class_names: expected texts without control characters, got {names}")
     if len(names) != max(n_outputs, 2):
         raise ValueError(f"class_names: expected {max(n_outputs, 2)} names, got {len(names)}")
     return names
+
+
+def check_height(height: float, width: int) -> None:
+    """Raise a ValueError if a picture so wide is too high."""
+    if height > MAX_SIDE:
+        raise ValueError(f"width: expected at most {int(width * MAX_SIDE / height)} pixels, for the domain is much higher than "
+                         f"wide, got {width} ({height:,.0f} pixels high, the most is {MAX_SIDE:,})")

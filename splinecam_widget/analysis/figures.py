@@ -109,7 +109,8 @@ def _add_legend(ax: Any, drawing: Drawing) -> None:
         patches = package("matplotlib.patches", "plot")
         names = drawing.class_names
         palette = class_palette(len(names))
-        handles = [patches.Patch(facecolor=hex_of(palette[k]), edgecolor=EDGE_COLOUR, linewidth=0.4, label=names[k])
+        texts = [name.replace("$", r"\$") for name in names]  # not mathematics
+        handles = [patches.Patch(facecolor=hex_of(palette[k]), edgecolor=EDGE_COLOUR, linewidth=0.4, label=texts[k])
                    for k in np.unique(drawing.classes)]
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, frameon=False,
                   handlelength=1.1, handleheight=1.1)

@@ -16,6 +16,9 @@ from .optional import package
 FRAME = 480
 """Pixels of the wider side, unless told otherwise."""
 
+LEAST_FRAME = 150
+"""Of the other side, so that ticks and labels have room."""
+
 
 def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, options: dict[str, Any]) -> Any:
     """See `Cells.to_bokeh`."""
@@ -24,7 +27,7 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
     width, height = (float(v) for v in FRAME * span / span.max())
     plot = plotting.figure(**{
         "tools": "pan,wheel_zoom,box_zoom,reset,save", "active_scroll": "wheel_zoom", "match_aspect": True,
-        "frame_width": round(width), "frame_height": max(1, round(height)),
+        "frame_width": max(LEAST_FRAME, round(width)), "frame_height": max(LEAST_FRAME, round(height)),
         "x_range": (drawing.low[0], drawing.high[0]), "y_range": (drawing.low[1], drawing.high[1]),
         "x_axis_label": "u₁ (input-space units)", "y_axis_label": "u₂ (input-space units)", **options,
     })
@@ -54,5 +57,5 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
     plot.add_tools(models.HoverTool(renderers=[shown], point_policy="follow_mouse", tooltips=[
         ("cell", "@cell"), ("class", "@class"), ("area", "@area{0.[000]e+0}"), ("slope norm", "@slope_norm"),
         ("linear region", "@region")]))
-    plot.tags = [{"record": cells.record()}]
+    plot.tags = [*plot.tags, {"record": cells.record()}]
     return plot

@@ -15,7 +15,7 @@ from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from . import _raster_kernels
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing, check_height
 
 BAND_PIXELS = 1 << 22
 """Fine pixels at a time, so that a large picture takes little more memory than itself."""
@@ -47,7 +47,7 @@ def pixels_of(
     samples = as_count(samples, 1, 8, "samples", "a number of samples a pixel's side")
     span = drawing.high - drawing.low
     height = max(1, round(float(width * span[1] / span[0])))
-    as_count(height, 1, MAX_SIDE, "width", "a picture with a height")
+    check_height(height, width)
     scale = np.array([width, height]) * samples / span
 
     def placed(points: Float64) -> Float64:

@@ -83,6 +83,8 @@ def side_counts(cells: Cells) -> Int64:
         planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.edge_layer, planar.edge_unit)
     is_border = planar.edge_layer[planar.cell_edges] < 0
     same[is_border & np.isin(planar.cell_vertices, cells.corner_ids)] = False
+    # No line of an inner edge goes on along the border, nor beyond it.
+    same[~is_border & np.isin(planar.cell_vertices, np.unique(planar.edges[planar.edge_layer < 0]))] = False
     inner = np.flatnonzero(same & ~is_border)
     if len(inner):
         ends = planar.edges.ravel()

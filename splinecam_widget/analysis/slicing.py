@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import as_count, as_numbers
+from splinecam_widget.engine.arrays import as_count, as_numbers, as_real
 from splinecam_widget.engine.slices import Slice, square_around
 
 RANK_ROUNDINGS = 16.0
@@ -84,8 +84,7 @@ def axis_slice(x: Any, axes: Any, radius: float, domain: Any) -> Slice:
     centre, _ = as_numbers(x, "x")
     if centre.size < 2:
         raise ValueError(f"x: expected at least two input dimensions, got shape {centre.shape}")
-    if not (np.isfinite(radius) and radius > 0):
-        raise ValueError(f"radius: expected a positive number, got {radius}")
+    radius = as_real(radius, "radius", is_positive=True)
     try:
         first, second = axes
     except (TypeError, ValueError):

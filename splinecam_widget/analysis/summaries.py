@@ -69,10 +69,10 @@ def summary_of(statistics: Statistics) -> dict[str, float]:
 
 
 def quantiles_of(
-    measures: Statistics | RegionStatistics, columns: Mapping[str, str], name: str, q: Any, inner: bool
+    measures: Statistics | RegionStatistics, columns: Mapping[str, str], name: Any, q: Any, inner: bool
 ) -> Float64:
     """See `Statistics.quantiles`."""
-    if name not in columns:
+    if not isinstance(name, str) or name not in columns:
         raise ValueError(f"name: expected one of {', '.join(columns)}, got {name!r}")
     levels, _ = as_numbers(q, "q")
     if levels.ndim > 1 or not ((levels >= 0) & (levels <= 1)).all():

@@ -15,7 +15,7 @@ from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from .colours import hex_of
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing, check_height
 
 STEPS = 100
 """Coordinates are whole hundredths of a pixel, finer than what renderers resolve by smoothing."""
@@ -32,6 +32,7 @@ def svg_text(
     span = drawing.high - drawing.low
     scale = width / span[0]
     height = float(span[1] * scale)
+    check_height(height, width)
     edge_width, boundary_width = drawing.line_widths(width, height, cells.n_cells)
 
     def placed(points: Float64) -> NDArray[np.int64]:

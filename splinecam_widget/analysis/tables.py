@@ -9,6 +9,7 @@ import numpy as np
 from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.cells import Cells
 
+from .nearest import distances_to_segments
 from .optional import package
 
 
@@ -32,7 +33,9 @@ def tables_of(cells: Cells, level: float) -> Tables:
     """See `Cells.to_pandas`."""
     pandas = package("pandas", "to_pandas")
     of_cells = cells.statistics().to_pandas()
-    of_cells["class"] = winners_of(cells, level).cells
+    winners = winners_of(cells, level)
+    of_cells["class"] = winners.cells
+    of_cells["boundary_distance"] = distances_to_segments(cells.centroids, winners.boundary.points)[0]
     ends = cells.vertices[cells.edges]
     of_edges = pandas.DataFrame({
         "layer": cells.edge_layer, "unit": cells.edge_unit, "left": cells.edge_cells[:, 0], "right": cells.edge_cells[:, 1],

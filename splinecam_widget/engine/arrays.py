@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,38 @@ def as_count(value: Any, least: int, most: int, name: str, what: str) -> int:
     ValueError
         If it is none, or not within `least` to `most`.
     """
-    if not (isinstance(value, (int, np.integer)) and least <= value <= most):
+    try:
+        found = least - 1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        found = least - 1
+    if not least <= found <= most:
         raise ValueError(f"{name}: expected {what} from {least} to {most}, got {value!r}")
-    return int(value)
+    return found
+
+
+def as_real(value: Any, name: str, is_positive: bool = False) -> float:
+    """A user's number checked.
+
+    Raises
+    ------
+    ValueError
+        If it is none, not finite, or not positive where it must be.
+    """
+    try:
+        found = math.nan if isinstance(value, (bool, np.bool_, str)) else float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found) or (is_positive and found <= 0):
+        raise ValueError(f"{name}: expected a {'positive' if is_positive else 'finite'} number, got {value!r}")
+    return found
+
+
+def generator_of(seed: Any) -> np.random.Generator:
+    """Random numbers from a user's seed.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 0.
+    """
+    return np.random.default_rng(as_count(seed, 0, 2**128, "seed", "a whole number"))

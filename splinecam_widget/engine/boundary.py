@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import _edge_tie_kernels, _tie_kernels
 from ._cell_measures import UNIT_ROUNDOFF
-from .arrays import Float64, as_numbers
+from .arrays import Float64, as_numbers, as_real
 from .joints import Joints
 from .planar import Int32, Int64
 
@@ -87,8 +87,9 @@ class Boundary:
     def polylines(self) -> Polylines:
         """The segments joined to lines: each as long as two segments of one pair of classes go on in each other.
 
-        Lines run as segments do: the lower class, or the side above the level, is on the left. They end at the border of the
-        domain and where boundaries of several pairs meet. Of a boundary between two classes alone they end there as well.
+        Lines run as segments do: the lower class, or the side above the level, is on the left (but for a line along the rim of
+        a flat part that turns at the border of the domain: there it has the flat part on one side). They end at the border of
+        the domain and where boundaries of several pairs meet. Of a boundary between two classes alone they end there as well.
         """
         lines = self.joints.polylines
         if self.kept is None:
@@ -136,12 +137,13 @@ def scores_of(partition: Cells, level: float = 0.0) -> tuple[Float64, Float64]:
     Raises
     ------
     ValueError
-        If `level` is not a finite number.
+        If `level` is not a finite number, or there are several outputs and it is not 0.
     """
-    if not np.isfinite(level):
-        raise ValueError(f"level: expected a finite number, got {level}")
+    level = as_real(level, "level")
     values, tolerance = partition.values, partition.tolerance
     if values.shape[1] > 1:
+        if level != 0.0:
+            raise ValueError(f"level: expected 0 for a model with {values.shape[1]} outputs, got {level:g}")
         return values, tolerance
     return np.concatenate([np.full_like(values, level), values], axis=1), np.concatenate([[0.0], tolerance])
 
@@ -182,8 +184,9 @@ def _joined(partition: Cells, inside: Segments, along: Segments, is_level_set: b
 def level_set_of(partition: Cells, of: Any, level: float) -> Boundary:
     """See `Cells.level_set`."""
     weights = _weights(of, partition.values.shape[1])
-    if not np.isfinite(level):
-        raise ValueError(f"level: expected a finite number, got {level}")
+    level = as_real(level, "level")
+    largest = float(np.abs(weights).max())
+    weights, level = weights / largest, level / largest  # the same set, whose products do not overflow
     # Rounding errors of the outputs, and of a sum of n products: below (n + 1) unit roundoffs of the sum of magnitudes.
     noise = float(np.abs(weights) @ partition.tolerance)
     if np.count_nonzero(weights) > 1 or not np.isin(weights, (-1.0, 0.0, 1.0)).all():
@@ -221,16 +224,14 @@ def _weights(of: Any, n_outputs: int) -> Float64:
     return weights
 
 
-def boundary_of(partition: Cells, classes: tuple[int, int] | None, level: float) -> Boundary:
+def boundary_of(partition: Cells, classes: Any, level: float) -> Boundary:
     """See `Partition.decision_boundary`."""
     n_classes = partition.values.shape[1]
-    if n_classes > 1 and level != 0.0:
-        raise ValueError(f"level: expected 0 for a model with {n_classes} outputs, got {level}")
     boundary = winners_of(partition, level).boundary
     if classes is None:
         return boundary
-    pair: tuple[Any, ...] = tuple(classes) if np.ndim(classes) == 1 else ()
-    are_ids = all(isinstance(c, (int, np.integer)) and 0 <= c < n_classes for c in pair)
+    pair: tuple[Any, ...] = tuple(classes) if isinstance(classes, (tuple, list)) or np.ndim(classes) == 1 else ()
+    are_ids = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) and 0 <= c < n_classes for c in pair)
     if len(pair) != 2 or pair[0] == pair[1] or not are_ids:
         raise ValueError(f"classes: expected two different classes from 0 to {n_classes - 1}, got {classes}")
     kept = (boundary.classes == sorted(pair)).all(axis=1)

@@ -94,11 +94,18 @@ class Partition(Cells):
         A : (C, K, 2) float64
         b : (C, K) float64
 
+        Raises
+        ------
+        ValueError
+            For cells that do not exist.
+
         Notes
         -----
         Forward-mode derivatives of the network at the cells' centroids along the two basis vectors.
         """
-        middles = self.centroids if cells is None else self.centroids[np.asarray(cells)]
+        from splinecam_widget.analysis.jacobians import cell_ids
+
+        middles = self.centroids if cells is None else np.atleast_2d(self.centroids[cell_ids(self, cells)])
         A = np.empty((len(middles), self.values.shape[1], 2))
         outputs = np.empty((len(middles), self.values.shape[1]))
 
@@ -142,7 +149,7 @@ class Partition(Cells):
             (a ReLU has one knot, at zero); of a sort, for every comparison; where the largest of several is taken, the
             number of the winning entry; of a `PiecewiseLinear`, the number of the piece.
         """
-        asked = np.asarray(where)
+        asked = np.asarray(where.detach().cpu() if hasattr(where, "detach") else where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
             if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
                 raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {asked.min()} to {asked.max()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 from dataclasses import asdict
 from importlib import metadata
@@ -62,7 +63,7 @@ def package_versions() -> dict[str, str]:
 def record_of(cells: Cells) -> dict[str, Any]:
     """See `Cells.record`."""
     plane, made = cells.plane, cells.made
-    return {
+    return copy.deepcopy({
         "slice": {
             "input_shape": list(plane.input_shape),
             "origin": array_record(plane.origin),
@@ -77,7 +78,7 @@ def record_of(cells: Cells) -> dict[str, Any]:
         "model": made.model,
         "versions": made.versions,
         "certificate": {"is_sound": made.certificate.is_sound, **asdict(made.certificate)},
-    }
+    })
 
 
 def array_record(array: NDArray[np.float64]) -> dict[str, Any]:

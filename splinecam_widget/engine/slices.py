@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Float64, as_numbers
+from .arrays import Float64, as_numbers, as_real
 
 DEFAULT_MARGIN = 1.5
 """Side of the default domain over the larger extent of the anchors."""
@@ -120,8 +120,7 @@ class Slice:
         """
         centre, _ = as_numbers(x, "x")
         _check_dimensions(centre, "x")
-        if not (np.isfinite(radius) and radius > 0):
-            raise ValueError(f"radius: expected a positive number, got {radius}")
+        radius = as_real(radius, "radius", is_positive=True)
         columns = np.random.default_rng(seed).standard_normal((centre.size, 2))
         directions, _ = np.linalg.qr(columns)
         square = radius * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])

@@ -20,7 +20,7 @@ from .certificate import Certificate
 from .layers import Layer
 from .planar import PlanarComplex
 from .records import Made
-from .slices import Slice
+from .slices import Slice, polygon_area
 
 FORMAT = "splinecam_widget.partition"
 FORMAT_VERSION = 1
@@ -183,13 +183,13 @@ def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedP
             raise ValueError(f"{name} is {array.dtype} with {array.ndim} axes")
     planar = PlanarComplex(arrays["vertices"], *(arrays[name] for name in (
         "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges", "cell_hashes")))
-    problem = _problem(planar, arrays)
-    if problem:
-        raise ValueError(problem)
     certificate, model, versions = about["certificate"], about["model"], about["versions"]
     if not (isinstance(model, dict) and isinstance(model["layers"], list) and isinstance(model["approximations"], list)
-            and isinstance(versions, dict)):
+            and isinstance(versions, dict) and all(isinstance(layer, dict) for layer in model["layers"])):
         raise ValueError("what is said of its model is no list of layers")
+    problem = _problem(planar, arrays, len(model["layers"]))
+    if problem:
+        raise ValueError(problem)
     known = {f.name: certificate[f.name] for f in fields(Certificate) if f.name in certificate}
     kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
     for f in fields(Certificate):
@@ -204,7 +204,7 @@ def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedP
     )
 
 
-def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]]) -> str:
+def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]], n_layers: int) -> str:
     """What is wrong with arrays that compiled loops are to trust, "" if nothing is."""
     n_vertices, n_edges, offsets = planar.n_vertices, len(planar.edges), planar.cell_offsets
     n_entries = len(planar.cell_vertices)
@@ -227,4 +227,12 @@ def _problem(planar: PlanarComplex, arrays: dict[str, NDArray[Any]]) -> str:
     for name in ("origin", "basis", "domain", "asked", "anchors", "vertices", "values", "tolerance"):
         if name in arrays and not np.isfinite(arrays[name]).all():
             return f"{name} has NaN or infinity"
+    if planar.edge_layer.min() < -1 or planar.edge_layer.max() >= n_layers:
+        return f"edge_layer names layers that are not among its {n_layers}"
+    flat = arrays["basis"].reshape(2, -1)
+    # As orthonormal as vectors of float32 can be, which the first one may have had.
+    if np.abs(flat @ flat.T - np.eye(2)).max() > 8 * 2.0**-24 * np.sqrt(flat.shape[1] + 1.0):
+        return "basis is not orthonormal"
+    if not all(polygon_area(arrays[name]) > 0 for name in ("domain", "asked") if name in arrays):
+        return "its domain has no area"
     return ""
