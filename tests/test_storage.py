@@ -19,6 +19,7 @@ from torch import nn
 from oracle import mlp, square
 from splinecam_widget import Partition, Slice, compute_partition, load_partition
 from splinecam_widget.engine import storage
+from splinecam_widget.engine.storage import NEEDS_NETWORK
 from test_imports import imported
 
 
@@ -266,3 +267,16 @@ def test_saves_at_the_same_time_leave_a_whole_file(partition: Partition, path: P
         list(pool.map(partition.save, [path] * 12))
     assert load_partition(path).n_cells == partition.n_cells
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_asks_the_network_is_not_there_and_says_why(path: Path) -> None:
+    loaded = load_partition(path)
+    missing = {name for name in dir(Partition) if not name.startswith("_")} - set(dir(loaded))
+    assert missing <= NEEDS_NETWORK
+    assert {"patterns", "flips", "affine_maps"} <= missing
+    for name in NEEDS_NETWORK:
+        with pytest.raises(AttributeError, match=f"{name}: it needs the network, which a file does not hold"):
+            getattr(loaded, name)
+    with pytest.raises(AttributeError, match="'SavedPartition' object has no attribute 'nothing'"):
+        _ = loaded.nothing
+    assert not hasattr(loaded, "patterns")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import as_count
+from .arrays import Float64, as_count, as_numbers
 from .facade import Facade
 from .planar import Int64
 
@@ -94,6 +94,27 @@ class Measures(Facade):
         from splinecam_widget.analysis.provenance import first_layers
 
         return first_layers(self._cells, as_count(k, 0, len(self._cells.layers), "k", "a number of layers"))
+
+    def image_at(self, u: Any) -> Float64:
+        """The inputs (..., *input_shape) at points (..., 2) of the domain, to look at.
+
+        Raises
+        ------
+        ValueError
+            If points are not given as slice coordinates, or lie outside the domain.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> plane = Slice.from_basis([5.0, 0.0, 0.0], torch.eye(3)[:2])
+        >>> compute_partition(torch.nn.ReLU(), plane).image_at([0.5, 0.25]).tolist()
+        [5.5, 0.25, 0.0]
+        """
+        points, _ = as_numbers(u, "u")
+        if (self._cells.locate(points) < 0).any():
+            raise ValueError("u: expected points of the domain, got some outside")
+        return self._cells.plane.to_input(points)
 
     def region_graph(self, of: str = "cells") -> RegionGraph:
         """Cells as nodes and the edges between them as links: neighbours, shortest paths, bottlenecks.

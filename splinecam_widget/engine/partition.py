@@ -235,27 +235,6 @@ class Partition(Cells):
 
         return Statistics(self, lambda: active_counts(self))
 
-    def image_at(self, u: Any) -> Float64:
-        """The inputs (..., *input_shape) at points (..., 2) of the domain, to look at.
-
-        Raises
-        ------
-        ValueError
-            If points are not given as slice coordinates, or lie outside the domain.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from splinecam_widget import Slice, compute_partition
-        >>> plane = Slice.from_basis([5.0, 0.0, 0.0], torch.eye(3)[:2])
-        >>> compute_partition(torch.nn.ReLU(), plane).image_at([0.5, 0.25]).tolist()
-        [5.5, 0.25, 0.0]
-        """
-        points, _ = as_numbers(u, "u")
-        if (self.locate(points) < 0).any():
-            raise ValueError("u: expected points of the domain, got some outside")
-        return self.plane.to_input(points)
-
     def input_jacobian(self, cells: Any) -> Float64:
         """Derivatives of the outputs by all entries of the input, on cells.
 

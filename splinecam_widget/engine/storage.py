@@ -35,6 +35,10 @@ ARRAYS: dict[str, tuple[str, int]] = {
 """Of a file: dtype and number of axes, -1 where inputs have any. There are no `anchors` where the slice has none,
 and it is `asked` where that is not the domain."""
 
+NEEDS_NETWORK = frozenset({
+    "active_circuit", "affine_maps", "flips", "input_jacobian", "network", "patterns", "save", "zero_tolerances"})
+"""What a `Partition` has and a partition from a file has not."""
+
 
 @dataclass(frozen=True, eq=False)
 class SavedPartition(Cells):
@@ -78,6 +82,12 @@ class SavedPartition(Cells):
     def head(self) -> str:
         """A monotone last operation of the model that was set aside ("softmax"), or ""."""
         return str(self.model["head"])
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why what asks the network is not there."""
+        if name in NEEDS_NETWORK:
+            raise AttributeError(f"{name}: it needs the network, which a file does not hold; compute the partition anew")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return (f"SavedPartition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
