@@ -109,6 +109,7 @@ def test_own_axes_title_and_file(tmp_path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(4, 2))
     assert p.plot(axes[1], title="one output", rasterized=True, level=0.1) is axes[1]
     assert axes[1].get_title() == "one output"
+    assert axes[1].record == p.record()
     assert axes[1].collections[0].get_rasterized()
     assert len(plt.get_fignums()) == 1
     out = io.BytesIO()

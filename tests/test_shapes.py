@@ -16,7 +16,8 @@ from exported import lone, part, reloaded, several, single
 @pytest.mark.parametrize("make", [several, single, lone, part])
 def test_cells_and_boundary(make: Any) -> None:
     p = make()
-    cells, boundary = p.to_shapely()
+    cells, boundary, record = p.to_shapely()
+    assert record == p.record()
     assert cells.shape == (p.n_cells,)
     assert shapely.is_valid(cells).all()
     assert shapely.is_ccw(shapely.get_exterior_ring(cells)).all()
@@ -36,7 +37,7 @@ def test_level() -> None:
 
 def test_from_a_file(tmp_path: Path) -> None:
     p = several()
-    cells, boundary = reloaded(p, tmp_path).to_shapely()
+    cells, boundary, _ = reloaded(p, tmp_path).to_shapely()
     assert shapely.equals_identical(cells, p.to_shapely().cells).all()
     assert boundary.equals(p.to_shapely().boundary)
 

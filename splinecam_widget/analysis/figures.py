@@ -55,6 +55,7 @@ def axes_of(
         ax.set_title(title)
     if legend or (legend is None and (drawing.values is not None or is_named)):
         _add_legend(ax, drawing)
+    ax.record = cells.record()
     return ax
 
 

@@ -21,10 +21,13 @@ class Shapes(NamedTuple):
         In the order of the cells, counter-clockwise.
     boundary : shapely.MultiLineString
         The decision boundary, joined to lines.
+    record : dict
+        Where they come from, see `Cells.record`.
     """
 
     cells: Any
     boundary: Any
+    record: dict[str, Any]
 
 
 def shapes_of(cells: Cells, level: float) -> Shapes:
@@ -34,4 +37,5 @@ def shapes_of(cells: Cells, level: float) -> Shapes:
         cells.vertices[cells.cell_vertices], indices=np.repeat(np.arange(cells.n_cells), np.diff(cells.cell_offsets)))
     lines = winners_of(cells, level).boundary.polylines
     strings = shapely.linestrings(lines.points, indices=np.repeat(np.arange(len(lines)), np.diff(lines.offsets)))
-    return Shapes(shapely.polygons(rings), shapely.multilinestrings(strings) if len(lines) else shapely.MultiLineString())
+    boundary = shapely.multilinestrings(strings) if len(lines) else shapely.MultiLineString()
+    return Shapes(shapely.polygons(rings), boundary, cells.record())

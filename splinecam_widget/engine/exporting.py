@@ -306,7 +306,8 @@ class Exports(Facade):
         Returns
         -------
         matplotlib.axes.Axes
-            `figure.savefig(path, metadata={"Keywords": json.dumps(p.record())})` keeps the record in a PDF.
+            Its attribute `record` says where the picture comes from, see `Cells.record`;
+            `ax.figure.savefig(path, metadata={"Keywords": json.dumps(ax.record)})` keeps it in a PDF.
 
         Raises
         ------
