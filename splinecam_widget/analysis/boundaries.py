@@ -136,5 +136,5 @@ def distances_of(partition: Cells, points: Any, classes: tuple[int, int] | None,
     """See `Cells.distance_to_boundary`."""
     boundary = boundary_of(partition, classes, level)
     distance, nearest, segment = SegmentTree.of(boundary.points).nearest(points)
-    places = np.array(points.detach().cpu() if hasattr(points, "detach") else points, dtype=np.float64).reshape(-1, 2)
+    places = np.array(points.detach().cpu().numpy() if hasattr(points, "detach") else points, dtype=np.float64).reshape(-1, 2)
     return BoundaryDistances(distance, nearest, segment, places, boundary, partition)

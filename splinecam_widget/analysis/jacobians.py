@@ -51,7 +51,7 @@ def cell_ids(partition: Partition, cells: Any) -> Int64:
     ValueError
         If they are not ids of cells.
     """
-    ids = np.asarray(cells.detach().cpu() if hasattr(cells, "detach") else cells)
+    ids = np.asarray(cells.detach().cpu().numpy() if hasattr(cells, "detach") else cells)
     ids = ids.astype(np.int64) if ids.size == 0 else ids
     if ids.dtype.kind not in "iu" or ids.ndim > 1:
         raise ValueError(f"cells: expected a cell id or ids (n,), got {ids.dtype} of shape {ids.shape}")

@@ -82,7 +82,7 @@ def flips_between(partition: Partition, a: Any, b: Any) -> Any:
 
 def _places(where: Any, name: str) -> tuple[Any, bool]:
     """Cell ids (n,) or points (n, 2), and whether it was one alone."""
-    places = np.asarray(where.detach().cpu() if hasattr(where, "detach") else where)
+    places = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
     if places.dtype.kind in "iu" and places.ndim < 2:
         return np.atleast_1d(places), places.ndim == 0
     points, _ = as_numbers(places, name)

@@ -49,7 +49,7 @@ def neighbour_slice(images: Any, labels: Any, classes: Any, x: Any, domain: Any)
     points, _ = as_numbers(images, "images")
     if points.ndim < 2 or not len(points):
         raise ValueError(f"images: expected inputs of shape (N, *shape), got shape {points.shape}")
-    of_image = np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
+    of_image = np.asarray(labels.detach().cpu().numpy() if hasattr(labels, "detach") else labels)
     if of_image.shape != (len(points),):
         raise ValueError(f"labels: expected one for each of {len(points)} images, got shape {of_image.shape}")
     triple = list(classes) if np.ndim(classes) == 1 else []

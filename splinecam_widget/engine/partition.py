@@ -149,7 +149,7 @@ class Partition(Cells):
             (a ReLU has one knot, at zero); of a sort, for every comparison; where the largest of several is taken, the
             number of the winning entry; of a `PiecewiseLinear`, the number of the piece.
         """
-        asked = np.asarray(where.detach().cpu() if hasattr(where, "detach") else where)
+        asked = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
             if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
                 raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {asked.min()} to {asked.max()}")

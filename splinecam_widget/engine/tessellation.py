@@ -105,7 +105,7 @@ class Tessellation:
 
     def locate(self, u: Any) -> Int64:
         """The cell of each point (..., 2): ids (...), the lowest of them on an edge, -1 outside the domain."""
-        points = np.ascontiguousarray(u.detach().cpu() if hasattr(u, "detach") else u, dtype=np.float64)
+        points = np.ascontiguousarray(u.detach().cpu().numpy() if hasattr(u, "detach") else u, dtype=np.float64)
         if points.shape[-1:] != (2,):
             raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {points.shape}")
         left, bottom, width, height, n, starts, ids = self._buckets
