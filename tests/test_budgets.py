@@ -384,10 +384,15 @@ class TestUpdates:
 
         net[2].bias.data[3] += 0.7
         explorer.update(lower(net, (2,)))
-        with monkeypatch.context() as patched:
-            patched.setattr(patching, "advance", slow)
-            with pytest.raises(KeyboardInterrupt):
-                explorer.show(plane)
+        # As in a notebook; what a shell starts in the background ignores the signal.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(patching, "advance", slow)
+                with pytest.raises(KeyboardInterrupt):
+                    explorer.show(plane)
+        finally:
+            signal.signal(signal.SIGINT, before)
         net[2].bias.data[3] -= 0.7
         net[2].bias.data[5] += 0.7
         network = lower(net, (2,))

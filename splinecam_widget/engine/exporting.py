@@ -190,7 +190,7 @@ class Exports(Facade):
         Returns
         -------
         Shapes
-            `cells`, a (C,) array of polygons, and `boundary`, a MultiLineString.
+            `cells`, a (C,) array of polygons, `boundary`, a MultiLineString, and the `record`, see `Cells.record`.
 
         Raises
         ------
@@ -202,8 +202,8 @@ class Exports(Facade):
         >>> import torch
         >>> from splinecam_widget import Slice, compute_partition
         >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
-        >>> cells, boundary = p.to_shapely()
-        >>> len(cells), cells[0].area
+        >>> shapes = p.to_shapely()
+        >>> len(shapes.cells), shapes.cells[0].area
         (4, 1.0)
         """
         from splinecam_widget.analysis.shapes import shapes_of
