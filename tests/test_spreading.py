@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -296,43 +297,49 @@ class TestOnTwoProcesses:
         (n_cells,) = partition_many(wide, square(1e-3), client=cluster, summary=lambda found: found.n_cells, progress=False)
         assert n_cells == compute_partition(wide, square(1e-3)).n_cells
 
-    def test_a_worker_killed_while_it_computes_slices(self, network: Network, cluster: Client) -> None:
+    def test_a_worker_killed_while_it_computes_slices(self, network: Network, cluster: Client, tmp_path: Path) -> None:
+        wait = waiting_for(tmp_path / "killed")
+
         def slow(partition: Partition) -> tuple[int, int]:
-            time.sleep(0.3)
+            wait()
             return partition.n_cells, os.getpid()
 
         planes = views(12)
-        killed = Killing(cluster, "splinecam_partition")
+        killed = Killing(cluster, "splinecam_partition", tmp_path / "killed")
         found = partition_many(network, planes, client=cluster, summary=slow, progress=False)
         killed.join()
         assert [n for n, _ in found] == partition_many(network, planes, summary=lambda partition: partition.n_cells)
         assert {pid for _, pid in found} - {killed.pid}, "others took over"
 
-    def test_a_worker_killed_while_it_computes_tiles(self, network: Network, cluster: Client) -> None:
+    def test_a_worker_killed_while_it_computes_tiles(self, network: Network, cluster: Client, tmp_path: Path) -> None:
+        wait = waiting_for(tmp_path / "killed")
+
         def slow_tiles() -> None:
             tile = spreading._tile
 
             def slow(*arguments: Any) -> Any:
-                time.sleep(0.5)
+                wait()
                 return tile(*arguments)
 
             spreading._tile = slow
 
         cluster.wait_for_workers(2)
         cluster.run(slow_tiles)
-        killed = Killing(cluster, "splinecam_tile")
+        killed = Killing(cluster, "splinecam_tile", tmp_path / "killed")
         found = spread(network, square(), cluster, n_tiles=8)
         killed.join()
         assert_same(found, compute_partition(network, square()))
 
-    def test_all_workers_killed_at_once(self, cluster: Client) -> None:
+    def test_all_workers_killed_at_once(self, cluster: Client, tmp_path: Path) -> None:
         """The weights are lost with them, and are sent again."""
+        wait = waiting_for(tmp_path / "killed")
+
         def slow(partition: Partition) -> tuple[int, int]:
-            time.sleep(0.3)
+            wait()
             return partition.n_cells, os.getpid()
 
         network = lower(mlp(2, 34, 34, 1), (2,))
-        killed = Killing(cluster, "splinecam_partition", everyone=True)
+        killed = Killing(cluster, "splinecam_partition", tmp_path / "killed", everyone=True)
         found = partition_many(network, views(8), client=cluster, summary=slow, progress=False)
         killed.join()
         assert [n for n, _ in found] == partition_many(network, views(8), summary=lambda partition: partition.n_cells)
@@ -346,8 +353,21 @@ def n_times_made(client: Client, network: Network) -> int:
     return sum(entry[:3] == [key, "processing", "memory"] for entry in story)
 
 
+def waiting_for(path: Path) -> Callable[[], None]:
+    """A function, to be sent to workers, that returns when a file is there, or after half a minute."""
+    def wait() -> None:
+        for _ in range(1500):
+            if path.exists():
+                return
+            time.sleep(0.02)
+
+    return wait
+
+
 class Killing(threading.Thread):
     """Kills a worker, or both, half a second after both have become busy with tasks of a kind; begins at once.
+
+    The tasks should last until it made the file `done`.
 
     Attributes
     ----------
@@ -355,11 +375,11 @@ class Killing(threading.Thread):
         Whom it killed last.
     """
 
-    def __init__(self, client: Client, prefix: str, everyone: bool = False) -> None:
+    def __init__(self, client: Client, prefix: str, done: Path, everyone: bool = False) -> None:
         super().__init__(daemon=True)
         self.pid = 0
         client.wait_for_workers(2)
-        self._client, self._prefix, self._everyone = client, prefix, everyone
+        self._client, self._prefix, self._done, self._everyone = client, prefix, done, everyone
         self._pids = client.run(os.getpid)
         self.start()
 
@@ -373,6 +393,7 @@ class Killing(threading.Thread):
         for worker in busy if self._everyone else busy[:1]:
             self.pid = self._pids[worker]
             os.kill(self.pid, signal.SIGKILL)
+        self._done.touch()
 
     def join(self, timeout: float | None = 30) -> None:
         super().join(timeout)
