@@ -48,6 +48,11 @@ class TestEverySlice:
         size = 3 + float(np.linalg.norm(plane.origin))
         np.testing.assert_allclose(plane.to_slice(plane.to_input(u)), u, atol=ROUNDINGS * size)
 
+    @pytest.mark.parametrize("u", [[[1.0], [2.0]], [1.0, 2.0, 3.0], 1.0])
+    def test_refuses_coordinates_that_are_not_pairs(self, plane: Slice, u: Any) -> None:
+        with pytest.raises(ValueError, match=r"^u: expected slice coordinates of shape \(\.\.\., 2\), got "):
+            plane.to_input(u)
+
     def test_distances_on_the_slice_are_those_of_input_space(self, plane: Slice) -> None:
         u = np.random.default_rng(2).uniform(-3, 3, size=(2, 2))
         a, b = plane.to_input(u)

@@ -87,7 +87,7 @@ class PlanarComplex:
         ring = np.arange(k, dtype=np.int32)
         border = np.full(k, -1, np.int32)
         return cls(
-            np.array(polygon, dtype=np.float64), np.stack([ring, np.roll(ring, -1)], axis=1), border, border,
+            np.array(polygon, dtype=np.float64), np.stack([ring, (ring + 1) % k], axis=1), border, border,
             np.array([0, k], np.int64), ring, ring, np.zeros(1, np.uint64),
         )
 

@@ -40,6 +40,9 @@ CONFIDENCE = 8.0
 LERP_ROUNDINGS = 6.0
 """A new vertex interpolates twice, each time with a subtraction, a product and a sum."""
 
+_WITH_INFINITIES = np.errstate(over="ignore", invalid="ignore")
+"""Squares of large values overflow; whether outputs are finite is asked at the end."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -57,7 +60,7 @@ class Bound:
 
     def tolerance(self) -> Float64:
         """Magnitude (n,) below which an entry's sign is not known."""
-        tolerance: Float64 = CONFIDENCE * np.sqrt(self.variance.reshape(-1).numpy())
+        tolerance: Float64 = CONFIDENCE * np.sqrt(self.rows.numpy()[1].reshape(-1))
         return tolerance
 
     def without_losers(self, values: Float64) -> Bound:
@@ -71,12 +74,14 @@ class Bound:
         rows[:, :even][:, loses] = 0.0
         return Bound(rows)
 
+    @_WITH_INFINITIES
     def interpolated(self, peak: Float64) -> Bound:
         """The bound after interpolation to new vertices, with the magnitude `peak` (n,) as measured."""
-        rows = self.rows.clone()
-        rows[0] = torch.from_numpy(peak).square().reshape(rows.shape[1:])
-        rows[1].add_(rows[0], alpha=(LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2)
-        return Bound(rows)
+        rows = np.empty((2, peak.size))
+        np.multiply(peak, peak, rows[0])
+        np.multiply(rows[0], (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2, rows[1])
+        rows[1] += self.rows.numpy()[1].reshape(-1)
+        return Bound(torch.from_numpy(rows).view(self.rows.shape))
 
 
 def input_bound(corners: torch.Tensor) -> Bound:
@@ -98,6 +103,7 @@ def sizes(step: Step, bounds: Bounds) -> tuple[int, int]:
     return one, two
 
 
+@_WITH_INFINITIES
 def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     """The bound of a step's result from those of its sources."""
     rule = step.rule
@@ -116,25 +122,23 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     if step.operation in ("neg", "negative", "negated"):
         bound: Bound = bounds[step.sources[0]]
         return bound
-    if step not in _PARTS:
-        _PARTS[step] = _parts(step, rule, bounds)
-    linear, constant = _PARTS[step]
-    found = step.call(step.filled(linear, lambda name: _rows(bounds[name])))
+    parts = _PARTS.get(step)
+    if parts is None:
+        parts = _PARTS[step] = _parts_of(step, rule, bounds)
+    found = step.call(step.filled(parts.linear, lambda name: _rows(bounds[name])))
     if isinstance(found, (list, tuple)):
         return [Bound(rows) for rows in found]
     if rule.coefficients == "selection":
-        return Bound(found if constant is None else torch.stack([found[0] + constant, found[1]]))
-    square, variance = found  # fresh memory, so written in place
-    if constant is not None:
-        square += constant
-    n_in = max([1, *(math.prod(shape) for shape in step.input_shapes)])
-    terms = float(rule.terms(step.arguments, n_in, math.prod(step.shape)) + 1)
-    divisor = step.arguments.get("divisor_override")
-    if divisor is not None:  # an average whose weights may sum to more than 1
-        found *= max(1.0, (terms / abs(divisor)) ** 2)
-    variance.add_(square, alpha=(terms * UNIT_ROUNDOFF) ** 2)
+        return Bound(found if parts.constant is None else torch.stack([found[0] + parts.constant, found[1]]))
+    square, variance = found.numpy()  # fresh memory, so written in place
+    if parts.constant is not None:
+        square += parts.constant.numpy()
+    if parts.factor > 1:
+        square *= parts.factor
+        variance *= parts.factor
+    variance += (parts.terms * UNIT_ROUNDOFF) ** 2 * square
     if rule.coefficients == "weights":
-        square *= terms
+        square *= parts.terms
     return Bound(found)
 
 
@@ -189,24 +193,50 @@ def _operand_rows(value: Any, shape: tuple[int, ...], bounds: Bounds) -> torch.T
     return torch.stack([square.expand(shape), torch.zeros(shape, dtype=torch.float64)])
 
 
-_PARTS: WeakKeyDictionary[Step, tuple[dict[str, Any], torch.Tensor | None]] = WeakKeyDictionary()
-"""Of each affine step with its coefficients squared: the arguments of the linear part, and the constant part (None: zero)."""
+@dataclass(frozen=True)
+class _Parts:
+    """What the bound of an affine step takes from the step.
+
+    Attributes
+    ----------
+    linear : dict
+        Arguments of the step's linear part, with coefficients squared.
+    constant : tensor or None
+        The constant part squared; None: zero.
+    terms : float
+        That are summed for an entry.
+    factor : float
+        More than 1 for an average whose weights sum to more than 1.
+    """
+
+    linear: dict[str, Any]
+    constant: torch.Tensor | None
+    terms: float
+    factor: float
 
 
-def _parts(step: Step, rule: Affine, bounds: Bounds) -> tuple[dict[str, Any], torch.Tensor | None]:
+_PARTS: WeakKeyDictionary[Step, _Parts] = WeakKeyDictionary()
+
+
+def _parts_of(step: Step, rule: Affine, bounds: Bounds) -> _Parts:
     squared = step.arguments if rule.squared is None else rule.squared(dict(step.arguments))
     # A constant that stands where others vary (in a concatenation) is added like a bias; a factor is not.
     beside = {name for name in rule.varying if rule.coefficients == "selection"} | {
         name for name in rule.added if name not in step.open_arguments}
     linear = {k: _zeroed(v) if k in beside else v for k, v in squared.items()}
+    n_in = max([1, *(math.prod(shape) for shape in step.input_shapes)])
+    terms = 1.0 if rule.coefficients == "selection" else float(
+        rule.terms(step.arguments, n_in, math.prod(step.shape)) + 1)
+    divisor = step.arguments.get("divisor_override")
+    factor = 1.0 if divisor is None else max(1.0, (terms / abs(divisor)) ** 2)
+    if not any(_is_constant(squared[k]) for k in beside if k in squared):
+        return _Parts(linear, None, terms, factor)
     with_constants = {
         k: _squared(v) if k in beside and rule.squared is None else v for k, v in squared.items()}
-    if not any(_is_constant(squared[k]) for k in beside if k in squared):
-        return linear, None
     at_zero = step.call(step.filled(with_constants, lambda name: _zero(bounds[name])))
     if isinstance(at_zero, (list, tuple)):  # batch norm with its (empty) statistics
         at_zero = at_zero[0]
-    return linear, at_zero[0]
+    return _Parts(linear, at_zero[0], terms, factor)
 
 
 def _rows(bound: Any) -> Any:

@@ -249,9 +249,18 @@ class Slice:
         return self.origin.shape
 
     def to_input(self, u: Any) -> Float64:
-        """Inputs at slice coordinates: (..., 2) to (..., *input_shape), float64."""
+        """Inputs at slice coordinates: (..., 2) to (..., *input_shape), float64.
+
+        Raises
+        ------
+        ValueError
+            If `u` has another shape.
+        """
         coordinates = np.asarray(u, dtype=np.float64)
-        return self.origin + np.tensordot(coordinates, self.basis, axes=(-1, 0))
+        if coordinates.shape[-1:] != (2,):
+            raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {coordinates.shape}")
+        steps = coordinates.reshape(-1, 2) @ self.basis.reshape(2, -1)
+        return self.origin + steps.reshape(coordinates.shape[:-1] + self.origin.shape)
 
     def to_slice(self, x: Any) -> Float64:
         """Slice coordinates of the inputs' orthogonal projections: (..., *input_shape) to (..., 2), float64."""
