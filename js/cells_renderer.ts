@@ -2,8 +2,8 @@
  * The custom BokehJS renderer declared in `_figure.py`: cells, class pieces, edges and decision boundary from flat arrays.
  *
  * Fills an image of the frame's size in device pixels once per change of picture, range or size, draws it, and strokes edges
- * and boundary over it as vectors. With very many cells the edges come from the id buffer instead, which costs a pass over
- * the pixels and not over the edges.
+ * and boundary over it as vectors. Where cells are a few pixels small the edges come from the id buffer instead, which costs a
+ * pass over the pixels and not over the edges.
  */
 
 import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
@@ -15,8 +15,8 @@ import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
 import { strokeCellEdges, strokeSegments } from "./strokes.ts";
 
-/** Above this many cells edges are found in the id buffer. */
-const MAX_VECTOR_CELLS = 30_000;
+/** Mean cell width, in CSS pixels, below which edges are found in the id buffer: no worse to look at, and paths cost more. */
+const LEAST_STROKED_CELL = 5;
 /** Mean cell width, in CSS pixels, at which edges have their full weight; they fade below. */
 const FULL_EDGE_CELL = 14;
 const EDGE_ALPHA = 0.55;
@@ -28,6 +28,7 @@ const BOUNDARY_HALO = "rgba(255, 255, 255, 0.95)";
 
 /** Where a picture or a sketch lies. */
 type Framed = Pick<PictureMessage, "centre" | "scale" | "domain">;
+type Counted = Framed & Pick<PictureMessage, "n_cells">;
 
 export class ConvexCellsView extends RendererView {
   declare model: ConvexCells;
@@ -171,7 +172,7 @@ export class ConvexCellsView extends RendererView {
       const pieces = { points: picture.piecePoints, offsets: picture.pieceOffsets, indices: null };
       raster.fill(pieces, this.piecePixels, picture.pieceColours, false);
     }
-    if (picture.n_cells > MAX_VECTOR_CELLS) {
+    if (cellWidth(picture, map, ratio) < LEAST_STROKED_CELL) {
       raster.strokeIds(Math.round(256 * edgeAlpha(picture, map, ratio)));
     }
     image.width = width;
@@ -188,9 +189,7 @@ export class ConvexCellsView extends RendererView {
     height: number,
     ratio: number,
   ): void {
-    ctx.lineCap = "round";
-    ctx.lineJoin = "round";
-    if (picture.n_cells <= MAX_VECTOR_CELLS) {
+    if (cellWidth(picture, map, ratio) >= LEAST_STROKED_CELL) {
       ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha(picture, map, ratio).toFixed(3)})`;
       ctx.lineWidth = 0.8 * ratio;
       strokeCellEdges(ctx, picture, this.pixels, width, height);
@@ -204,6 +203,7 @@ export class ConvexCellsView extends RendererView {
       ctx.setLineDash([]);
     }
     if (picture.boundary.length > 0) {
+      ctx.lineCap = "round";
       this.boundaryPixels = toPixels(picture.boundary, map, this.boundaryPixels);
       const n = picture.boundary.length / 4;
       ctx.strokeStyle = BOUNDARY_HALO;
@@ -217,10 +217,14 @@ export class ConvexCellsView extends RendererView {
 }
 
 /** Edges fade where cells are so small that only edges would be seen. */
-function edgeAlpha({ n_cells, domain, scale }: Framed & { readonly n_cells: number }, { ax, ay }: PixelMap, ratio: number): number {
+function edgeAlpha(picture: Counted, map: PixelMap, ratio: number): number {
+  return EDGE_ALPHA * Math.min(1, cellWidth(picture, map, ratio) / FULL_EDGE_CELL);
+}
+
+/** Side of a square of the mean cell's area, in CSS pixels. */
+function cellWidth({ n_cells, domain, scale }: Counted, { ax, ay }: PixelMap, ratio: number): number {
   const pixelsPerArea = Math.abs(ax * ay) / (scale * scale);
-  const cellWidth = Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
-  return EDGE_ALPHA * Math.min(1, cellWidth / FULL_EDGE_CELL);
+  return Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
 }
 
 function sameMap(a: PixelMap, b: PixelMap | null): boolean {
