@@ -40,7 +40,7 @@ CONFIDENCE = 8.0
 LERP_ROUNDINGS = 6.0
 """A new vertex interpolates twice, each time with a subtraction, a product and a sum."""
 
-_WITH_INFINITIES = np.errstate(over="ignore", invalid="ignore")
+_WITH_INFINITIES: Any = np.errstate(over="ignore", invalid="ignore")
 """Squares of large values overflow; whether outputs are finite is asked at the end."""
 
 

@@ -260,7 +260,8 @@ class Slice:
         if coordinates.shape[-1:] != (2,):
             raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {coordinates.shape}")
         steps = coordinates.reshape(-1, 2) @ self.basis.reshape(2, -1)
-        return self.origin + steps.reshape(coordinates.shape[:-1] + self.origin.shape)
+        inputs: Float64 = self.origin + steps.reshape(coordinates.shape[:-1] + self.origin.shape)
+        return inputs
 
     def to_slice(self, x: Any) -> Float64:
         """Slice coordinates of the inputs' orthogonal projections: (..., *input_shape) to (..., 2), float64."""
