@@ -151,6 +151,17 @@ def test_windows_of_equal_entries_have_one_winner() -> None:
     assert partition.certificate(full=True).is_sound
 
 
+def test_cells_as_narrow_as_roundings_are_no_error() -> None:
+    """A cell 1e-16 wide, between lines that float64 cannot tell apart, has inner points whose signs cannot be known."""
+    torch.manual_seed(179)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.MaxPool2d(2), nn.Flatten()).eval()
+    middle = np.pad(np.ones((1, 2, 2)), ((0, 0), (1, 1), (1, 1)))
+    partition = compute_partition(net, Slice.through(np.zeros((1, 4, 4)), np.ones((1, 4, 4)), middle))
+    assert partition.areas.min() < 1e-20
+    assert partition.certificate(full=True).is_sound
+
+
 def pictures(net: nn.Module, plane: Slice) -> list[Partition]:
     """The partition by one thread, by three, and cut out of a larger one."""
     found = by_one_and_by_three_threads(net, plane)

@@ -10,7 +10,7 @@ from torch import nn
 from oracle import assert_consistent, mlp, square
 from splinecam_widget.engine import evaluation
 from splinecam_widget.engine.compute import compute_partition
-from splinecam_widget.engine.evaluation import evaluate
+from splinecam_widget.engine.evaluation import evaluate, patterns_at
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import Slice
 
@@ -85,3 +85,17 @@ def test_the_size_of_chunks_changes_no_cell(monkeypatch: pytest.MonkeyPatch) -> 
     found = compute_partition(net, square())
     np.testing.assert_array_equal(found.cell_vertices, expected.cell_vertices)
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=ROUNDINGS)
+
+
+def test_where_roundings_leave_pieces_open_the_first_or_the_last_is_named() -> None:
+    """At the origin three entries tie, and a ReLU is zero; beside it nothing is open."""
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x[:, 0], x[:, 1], -x[:, 0], x[:, 0] - 3], 1).amax(1, keepdim=True) + x[:, :1].relu()
+
+    partition = compute_partition(Net().eval(), square())
+    points = np.array([[0.0, 0.0], [0.5, 0.1], [-0.1, 0.6]])
+    first, last = (patterns_at(partition.network, partition.zero_tolerances, lambda rows: points[rows], 3, is_last=is_last)
+                   for is_last in (False, True))
+    assert sorted(pattern[:, 0].tolist() for pattern in first) == [[0, 0, 1], [False, True, False]]
+    assert sorted(pattern[:, 0].tolist() for pattern in last) == [[True, True, False], [2, 0, 1]]

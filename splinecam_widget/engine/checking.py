@@ -12,7 +12,7 @@ import torch
 
 from .arrays import Float64
 from .certificate import Certificate
-from .evaluation import CHUNK_ENTRIES, evaluate, row_chunks
+from .evaluation import CHUNK_ENTRIES, evaluate, patterns_at, row_chunks
 from .network import Network
 from .planar import Int64
 from .rounding import UNIT_ROUNDOFF
@@ -105,18 +105,22 @@ def _n_loose_edges(partition: Partition) -> int:
 
 
 def _n_mixed(partition: Partition, cells: Int64) -> int:
-    """Cells with inner points of different patterns: towards each corner, and the middle."""
+    """Cells with inner points that are on different pieces for certain: towards each corner, and the middle."""
     sizes = np.diff(partition.cell_offsets)[cells]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     entries = np.concatenate([np.arange(partition.cell_offsets[c], partition.cell_offsets[c + 1]) for c in cells])
     owner = np.repeat(np.arange(len(cells)), sizes)
     middles = partition.centroids[cells]
     corners = partition.vertices[partition.cell_vertices[entries]]
-    inner = middles[owner] + SHRINK * (corners - middles[owner])
+    order = np.argsort(np.concatenate([owner, np.arange(len(cells))]), kind="stable")
+    points = np.concatenate([middles[owner] + SHRINK * (corners - middles[owner]), middles])[order]
+    starts = np.concatenate([[0], np.cumsum(sizes + 1)[:-1]])
     mixed = np.zeros(len(cells), np.bool_)
-    for here, there in zip(partition.patterns(middles), partition.patterns(inner)):
-        differs = (there != here[owner]).any(axis=1)
-        mixed |= np.add.reduceat(differs, starts[:-1]) > 0
+    # A cell as narrow as its corners' rounding errors leaves pieces open; those of all points must have one in common.
+    first, last = (patterns_at(
+        partition.network, partition.zero_tolerances, lambda rows: partition.plane.to_input(points[rows]), len(points),
+        is_last=is_last) for is_last in (False, True))
+    for lowest, highest in zip(first, last):
+        mixed |= (np.maximum.reduceat(lowest, starts) > np.minimum.reduceat(highest, starts)).any(axis=1)
     return int(mixed.sum())
 
 

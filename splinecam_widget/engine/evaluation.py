@@ -150,7 +150,7 @@ def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
 
 def patterns_at(
     network: Network, zero_tolerances: Sequence[Float64], inputs: Callable[[slice], Float64], n: int,
-    layers: Sequence[int] | None = None, units: slice = slice(None),
+    layers: Sequence[int] | None = None, units: slice = slice(None), is_last: bool = False,
 ) -> tuple[NDArray[Any], ...]:
     """Which piece each unit is on; see `Partition.patterns`.
 
@@ -164,6 +164,8 @@ def patterns_at(
         Only these, in order.
     units : slice
         Only these columns.
+    is_last : bool
+        Where rounding errors leave several pieces open, the last of them instead of the first.
     """
     wanted = range(len(network.layers)) if layers is None else layers
     tolerances = iter(zero_tolerances)
@@ -175,7 +177,7 @@ def patterns_at(
         x = torch.from_numpy(inputs(rows))
         with torch.no_grad():
             env = run_steps(steps, {network.input_name: x}, len(x))
-        return [np.concatenate([cut.pattern(env, bound).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
+        return [np.concatenate([cut.pattern(env, bound, is_last).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
                                axis=1)[:, units] for i in wanted]
 
     # No points still have patterns of a width: one empty chunk.

@@ -143,16 +143,20 @@ class Step:
         """Names of the arguments that hold references."""
         return tuple(name for name, value in self.arguments.items() if _has_reference(value))
 
-    def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
+    def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor, is_last: bool = False) -> torch.Tensor:
         """Of a layer's kink: the pieces (B, m) that its units are on, from the results of all steps.
 
-        `tolerance` holds the rounding errors of what decides: of entries that may be the largest, the first wins.
+        `tolerance` holds the rounding errors of what decides; of several pieces that it leaves open, the first is taken, or the
+        last.
         """
         if self.kind == "settle":
             entries = results[self.sources[1]]
             errors = tolerance.reshape(entries.shape[1:])
             certain = (entries - errors).amax(1, keepdim=True)
-            return (entries + errors >= certain).to(torch.int8).argmax(1)
+            may_win = (entries + errors >= certain).to(torch.int8)
+            return may_win.shape[1] - 1 - may_win.flip(1).argmax(1) if is_last else may_win.argmax(1)
+        if is_last:
+            tolerance = -tolerance
         if self.kind == "curve":
             knots, values, period = (self.arguments[k] for k in "123")
             return pieces(_as_rows(results[self.sources[0]]) - tolerance, bends(knots, values, period), period)
