@@ -67,6 +67,57 @@ def inner_sign(table, row, unit, a, b, s, rows, tolerance, ends, t):
     return np.int64(sign_on_chord(rows, tolerance, unit, ends[a, 0], ends[a, 1], t[a], ends[b, 0], ends[b, 1], t[b], s))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def halves(
+    lo, hi, cell_vertices, cell_edges, edges, vertex_offsets, first_edge_vertex, positive, negative, unit,
+    loop_v, loop_e, signs,
+):
+    """The border of a cell that one unit crosses, into `loop_v` and `loop_e`, with the unit's signs.
+
+    Returns its length, and where the unit goes from + to - and back; -1 where it does so more than once.
+    """
+    n = np.int64(0)
+    for k in range(lo, hi):
+        v, e = np.int64(cell_vertices[k]), np.int64(cell_edges[k])
+        start = vertex_offsets[e]
+        loop_v[n] = v
+        loop_e[n] = e + start
+        signs[n] = sign_at(positive, negative, v, unit)
+        n += 1
+        if vertex_offsets[e + 1] > start:
+            loop_v[n] = first_edge_vertex + start
+            loop_e[n] = e + start
+            if edges[e, 0] == v:
+                loop_e[n] += 1
+            else:
+                loop_e[n - 1] += 1
+            signs[n] = 0
+            n += 1
+    k = np.int64(0)
+    while signs[k] != 1:
+        k += 1
+    cut1, cut2, zero = np.int64(-1), np.int64(-1), np.int64(-1)
+    last, turns = 1, 0
+    for _ in range(n):
+        k = k + 1 if k + 1 < n else np.int64(0)
+        s = signs[k]
+        if s == 0:
+            if zero < 0:
+                zero = k
+        elif s == last:
+            zero = np.int64(-1)
+        else:
+            turns += 1
+            if s < 0:
+                cut1 = zero
+            else:
+                cut2 = zero
+            last, zero = np.int64(s), np.int64(-1)
+    if turns != 2 or cut1 < 0 or cut2 < 0:
+        return n, np.int64(-1), np.int64(-1)
+    return n, cut1, cut2
+
+
 @njit(cache=True, nogil=True)
 def split_cells(
     begin, end, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes,
@@ -123,6 +174,7 @@ def split_cells(
     table = np.empty(1024, np.int8)
     chord_p = np.empty(64, np.int32)
     chord_q = np.empty(64, np.int32)
+    n_turns = np.empty(64, np.int32)
     iv_chord = np.empty(64, np.int32)
     iv_other = np.empty(64, np.int32)
     iv_s = np.empty(64, np.float64)
@@ -162,11 +214,16 @@ def split_cells(
 
         if m == 0:
             size = hi - lo
-            out_vertices = grown(out_vertices, n_loop + size)
-            out_edges = grown(out_edges, n_loop + size)
-            out_offsets = grown(out_offsets, n_cells + 2)
-            out_hashes = grown(out_hashes, n_cells + 1)
-            out_parents = grown(out_parents, n_cells + 1)
+            if n_loop + size > len(out_vertices):
+                out_vertices = grown(out_vertices, n_loop + size)
+            if n_loop + size > len(out_edges):
+                out_edges = grown(out_edges, n_loop + size)
+            if n_cells + 2 > len(out_offsets):
+                out_offsets = grown(out_offsets, n_cells + 2)
+            if n_cells + 1 > len(out_hashes):
+                out_hashes = grown(out_hashes, n_cells + 1)
+            if n_cells + 1 > len(out_parents):
+                out_parents = grown(out_parents, n_cells + 1)
             for k in range(lo, hi):
                 e = cell_edges[k]
                 out_vertices[n_loop] = cell_vertices[k]
@@ -179,7 +236,8 @@ def split_cells(
             continue
 
         # The units that cross this cell, in ascending order.
-        units = grown(units, m)
+        if m > len(units):
+            units = grown(units, m)
         m = 0
         for w in range(n_words):
             word = crossing[w]
@@ -190,6 +248,42 @@ def split_cells(
                 local_of[j] = m
                 m += 1
 
+        if m == 1:
+            # One line across a cell, which is what most are: two loops, without the table and the stack.
+            unit = np.int64(units[0])
+            size = 2 * (hi - lo)
+            if size > len(loop_v):
+                loop_v, loop_e = grown(loop_v, size), grown(loop_e, size)
+                signs, todo = grown(signs, size), grown(todo, size)
+            n, cut1, cut2 = halves(
+                lo, hi, cell_vertices, cell_edges, edges, vertex_offsets, first_edge_vertex, positive, negative, unit,
+                loop_v, loop_e, signs)
+            if cut1 >= 0:
+                if n_loop + n + 2 > len(out_vertices):
+                    out_vertices, out_edges = grown(out_vertices, n_loop + n + 2), grown(out_edges, n_loop + n + 2)
+                if n_cells + 3 > len(out_offsets):
+                    out_offsets = grown(out_offsets, n_cells + 3)
+                if n_cells + 2 > len(out_hashes):
+                    out_hashes, out_parents = grown(out_hashes, n_cells + 2), grown(out_parents, n_cells + 2)
+                if n_new_edges + 1 > len(new_edges):
+                    new_edges, new_units = grown(new_edges, n_new_edges + 1), grown(new_units, n_new_edges + 1)
+                new_edges[n_new_edges, 0], new_edges[n_new_edges, 1] = loop_v[cut2], loop_v[cut1]
+                new_units[n_new_edges] = unit
+                for side in range(2):
+                    k, stop = (cut1, cut2) if side == 0 else (cut2, cut1)
+                    while k != stop:
+                        out_vertices[n_loop], out_edges[n_loop] = loop_v[k], loop_e[k]
+                        n_loop += 1
+                        k = k + 1 if k + 1 < n else np.int64(0)
+                    out_vertices[n_loop], out_edges[n_loop] = loop_v[stop], first_chord_edge + n_new_edges
+                    n_loop += 1
+                    out_hashes[n_cells] = base_hash if side == 0 else base_hash ^ unit_key(layer, unit)
+                    out_parents[n_cells] = cell
+                    n_cells += 1
+                    out_offsets[n_cells] = n_loop
+                n_new_edges += 1
+                continue
+
         # The border with all its crossings, and the sign of every crossing unit at every place of it.
         size = hi - lo
         for k in range(lo, hi):
@@ -198,14 +292,26 @@ def split_cells(
         if size * m > most_entries or n_cells + m > most_cells:
             halt[0] = 1
             break
-        border_vertex = grown(border_vertex, size)
-        border_edge = grown(border_edge, size)
-        ends = grown(ends, size)
-        t = grown(t, size)
-        table = grown(table, size * m)
+        if size > len(border_vertex):
+            border_vertex = grown(border_vertex, size)
+        if size > len(border_edge):
+            border_edge = grown(border_edge, size)
+        if size > len(ends):
+            ends = grown(ends, size)
+        if size > len(t):
+            t = grown(t, size)
+        if size * m > len(table):
+            table = grown(table, size * m)
+        if m > len(chord_p):
+            chord_p, chord_q, n_turns = grown(chord_p, m), grown(chord_q, m), grown(n_turns, m)
+        for l in range(m):
+            n_turns[l] = 0
+        has_zero = False
         n_border = np.int64(0)
         for k in range(lo, hi):
             v, e = np.int64(cell_vertices[k]), np.int64(cell_edges[k])
+            for w in range(n_words):
+                has_zero |= crossing[w] & ~(positive[v, w] | negative[v, w]) != 0
             forward = edges[e, 0] == v
             other = edges[e, 1] if forward else edges[e, 0]
             start, stop = vertex_offsets[e], vertex_offsets[e + 1]
@@ -242,12 +348,17 @@ def split_cells(
                 table[row + place] = 0
                 for i in range(place + 1, count):
                     table[row + i] = -table[row - 1]
+                n_turns[l] += 1
+                if table[row - 1] > 0:
+                    chord_p[l] = n_border + place
+                else:
+                    chord_q[l] = n_border + place
             n_border += count
 
-        # One chord a unit: from where it goes from + to -, to where it comes back.
-        chord_p = grown(chord_p, m)
-        chord_q = grown(chord_q, m)
+        # One chord a unit: from where it goes from + to -, to where it comes back. Known already, but where a corner is zero.
         for l in range(m):
+            if n_turns[l] == 2 and not has_zero:
+                continue
             chord_p[l], chord_q[l] = -1, -1
             row = l * size
             k = np.int64(0)
@@ -279,7 +390,8 @@ def split_cells(
         n_iv, n_ce = np.int64(0), np.int64(0)
         n_leaves, leaf_top = np.int64(0), np.int64(0)
         # A frame of the stack: its length, number of vertices, number of units, vertices, edges, units.
-        stack = grown(stack, 3 + 2 * n_border + m)
+        if 3 + 2 * n_border + m > len(stack):
+            stack = grown(stack, 3 + 2 * n_border + m)
         stack[0] = 3 + 2 * n_border + m
         stack[1] = n_border
         stack[2] = m
@@ -289,7 +401,8 @@ def split_cells(
         for l in range(m):
             stack[3 + 2 * n_border + l] = l
         top = np.int64(stack[0])
-        stack = grown(stack, top + 1)
+        if top + 1 > len(stack):
+            stack = grown(stack, top + 1)
         stack[top] = stack[0]  # frames are read from the end
         top += 1
         n_frames = 1
@@ -338,20 +451,9 @@ def split_cells(
                             todo[depth], todo[depth + 1] = ce[c, 3], ce[c, 4]
                         depth += 2
 
-            if nu == 0:
-                leaves = grown(leaves, leaf_top + 1 + 2 * n)
-                leaves[leaf_top] = n
-                for k in range(n):
-                    leaves[leaf_top + 1 + k] = loop_v[k]
-                    leaves[leaf_top + 1 + n + k] = loop_e[k]
-                leaf_top += 1 + 2 * n
-                leaf_hash = grown(leaf_hash, n_leaves + 1)
-                leaf_hash[n_leaves] = frame_hash
-                n_leaves += 1
-                continue
-
             # The children go where the frame was: all that is still needed of it is taken out.
-            frame_units = grown(frame_units, nu)
+            if nu > len(frame_units):
+                frame_units = grown(frame_units, nu)
             for x in range(nu):
                 frame_units[x] = stack[base + 3 + 2 * nv + x]
             l = np.int64(frame_units[0])
@@ -402,15 +504,18 @@ def split_cells(
                 on_edge = on_edge1 if which == 0 else on_edge2
                 if not on_edge:
                     continue
-                e = loop_e[(at - 1) % n]
+                e = loop_e[at - 1 if at > 0 else n - 1]
                 if e < n_border:
                     n_irregular += 1
                     continue
                 c = e - n_border
                 i = np.int64(ce[c, 2])
-                iv_chord = grown(iv_chord, n_iv + 1)
-                iv_other = grown(iv_other, n_iv + 1)
-                iv_s = grown(iv_s, n_iv + 1)
+                if n_iv + 1 > len(iv_chord):
+                    iv_chord = grown(iv_chord, n_iv + 1)
+                if n_iv + 1 > len(iv_other):
+                    iv_other = grown(iv_other, n_iv + 1)
+                if n_iv + 1 > len(iv_s):
+                    iv_s = grown(iv_s, n_iv + 1)
                 p, q = chord_p[i], chord_q[i]
                 zp = rows[ends[p, 0], unit] + t[p] * (rows[ends[p, 1], unit] - rows[ends[p, 0], unit])
                 zq = rows[ends[q, 0], unit] + t[q] * (rows[ends[q, 1], unit] - rows[ends[q, 0], unit])
@@ -419,7 +524,8 @@ def split_cells(
                 iv_s[n_iv] = min(max(zp / (zp - zq), 0.0), 1.0) if zp != zq else 0.5
                 r = n_border + n_iv
                 n_iv += 1
-                ce = grown(ce, n_ce + 2)
+                if n_ce + 2 > len(ce):
+                    ce = grown(ce, n_ce + 2)
                 for half in range(2):
                     ce[n_ce, 0] = ce[c, 0] if half == 0 else r
                     ce[n_ce, 1] = r if half == 0 else ce[c, 1]
@@ -435,14 +541,17 @@ def split_cells(
             # The new chord piece, from cut 2 to cut 1, and the two loops beside it.
             v1 = made1 if made1 >= 0 else np.int64(loop_v[cut1])
             v2 = made2 if made2 >= 0 else np.int64(loop_v[cut2])
-            ce = grown(ce, n_ce + 1)
+            if n_ce + 1 > len(ce):
+                ce = grown(ce, n_ce + 1)
             piece = n_border + n_ce
             ce[n_ce, 0], ce[n_ce, 1], ce[n_ce, 2], ce[n_ce, 3] = v2, v1, l, -1
             n_ce += 1
 
             write = base
-            stack = grown(stack, write + 2 * (4 + 2 * (n + 2) + nu))
-            stack_hash = grown(stack_hash, n_frames + 2)
+            if write + 2 * (4 + 2 * (n + 2) + nu) > len(stack):
+                stack = grown(stack, write + 2 * (4 + 2 * (n + 2) + nu))
+            if n_frames + 2 > len(stack_hash):
+                stack_hash = grown(stack_hash, n_frames + 2)
             for side in range(2):
                 first, stop_at = (cut2, cut1) if side == 0 else (cut1, cut2)
                 made_first, made_stop = (made2, made1) if side == 0 else (made1, made2)
@@ -450,7 +559,7 @@ def split_cells(
                 # The loop: the first cut, the run of this side's sign, the second cut, back along the chord.
                 place = write + 3
                 if made_first >= 0:
-                    c = loop_e[(first - 1) % n] - n_border
+                    c = loop_e[first - 1 if first > 0 else n - 1] - n_border
                     stack[place] = made_first
                     half = ce[c, 4] if ce[ce[c, 4] - n_border, 1] == loop_v[first] else ce[c, 3]
                     todo[0] = half
@@ -505,6 +614,18 @@ def split_cells(
                         kept += 1
                     elif has_plus:
                         child_hash ^= unit_key(layer, other_unit)
+                if kept == 0:
+                    if leaf_top + 1 + 2 * count > len(leaves):
+                        leaves = grown(leaves, leaf_top + 1 + 2 * count)
+                    leaves[leaf_top] = count
+                    for k in range(2 * count):
+                        leaves[leaf_top + 1 + k] = stack[place + k]
+                    leaf_top += 1 + 2 * count
+                    if n_leaves + 1 > len(leaf_hash):
+                        leaf_hash = grown(leaf_hash, n_leaves + 1)
+                    leaf_hash[n_leaves] = child_hash
+                    n_leaves += 1
+                    continue
                 stack[write] = 3 + 2 * count + kept
                 stack[write + 1] = count
                 stack[write + 2] = kept
@@ -517,9 +638,12 @@ def split_cells(
         if halt[0]:
             break
         # Inner vertices and edges get their numbers; the leaves become cells.
-        chord_ends = grown(chord_ends, n_inner + n_iv)
-        chord_weights = grown(chord_weights, n_inner + n_iv)
-        chord_places = grown(chord_places, n_inner + n_iv)
+        if n_inner + n_iv > len(chord_ends):
+            chord_ends = grown(chord_ends, n_inner + n_iv)
+        if n_inner + n_iv > len(chord_weights):
+            chord_weights = grown(chord_weights, n_inner + n_iv)
+        if n_inner + n_iv > len(chord_places):
+            chord_places = grown(chord_places, n_inner + n_iv)
         for r in range(n_iv):
             p, q = chord_p[iv_chord[r]], chord_q[iv_chord[r]]
             chord_places[n_inner + r, 0] = border_vertex[p]
@@ -531,9 +655,12 @@ def split_cells(
             chord_weights[n_inner + r, 0] = t[p]
             chord_weights[n_inner + r, 1] = t[q]
             chord_weights[n_inner + r, 2] = iv_s[r]
-        new_edges = grown(new_edges, n_new_edges + n_ce)
-        new_units = grown(new_units, n_new_edges + n_ce)
-        ce_global = grown(ce_global, n_ce)
+        if n_new_edges + n_ce > len(new_edges):
+            new_edges = grown(new_edges, n_new_edges + n_ce)
+        if n_new_edges + n_ce > len(new_units):
+            new_units = grown(new_units, n_new_edges + n_ce)
+        if n_ce > len(ce_global):
+            ce_global = grown(ce_global, n_ce)
         for c in range(n_ce):
             if ce[c, 3] >= 0:
                 continue
@@ -547,24 +674,34 @@ def split_cells(
             ce_global[c] = first_chord_edge + n_new_edges
             n_new_edges += 1
         read = np.int64(0)
-        out_offsets = grown(out_offsets, n_cells + n_leaves + 2)
-        out_hashes = grown(out_hashes, n_cells + n_leaves)
-        out_parents = grown(out_parents, n_cells + n_leaves)
+        if n_cells + n_leaves + 2 > len(out_offsets):
+            out_offsets = grown(out_offsets, n_cells + n_leaves + 2)
+        if n_cells + n_leaves > len(out_hashes):
+            out_hashes = grown(out_hashes, n_cells + n_leaves)
+        if n_cells + n_leaves > len(out_parents):
+            out_parents = grown(out_parents, n_cells + n_leaves)
         for leaf in range(n_leaves):
             n = np.int64(leaves[read])
             read += 1
             reserve = n_border + n_iv + 4
-            out_vertices = grown(out_vertices, n_loop + reserve)
-            out_edges = grown(out_edges, n_loop + reserve)
+            if n_loop + reserve > len(out_vertices):
+                out_vertices = grown(out_vertices, n_loop + reserve)
+            if n_loop + reserve > len(out_edges):
+                out_edges = grown(out_edges, n_loop + reserve)
             for k in range(n):
-                v, e = np.int64(leaves[read + k]), leaves[read + n + k]
+                v, e = np.int64(leaves[read + k]), np.int64(leaves[read + n + k])
+                if e < n_border or ce[e - n_border, 3] < 0:
+                    out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
+                    out_edges[n_loop] = border_edge[e] if e < n_border else ce_global[e - n_border]
+                    n_loop += 1
+                    continue
                 todo[0] = e
                 depth = np.int64(1)
                 while depth > 0:
                     depth -= 1
                     e = todo[depth]
                     c = e - n_border
-                    if c >= 0 and ce[c, 3] >= 0:
+                    if ce[c, 3] >= 0:
                         if ce[c, 0] == v:
                             todo[depth], todo[depth + 1] = ce[c, 4], ce[c, 3]
                         else:
@@ -572,10 +709,9 @@ def split_cells(
                         depth += 2
                         continue
                     out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
-                    out_edges[n_loop] = border_edge[e] if c < 0 else ce_global[c]
+                    out_edges[n_loop] = ce_global[c]
                     n_loop += 1
-                    if c >= 0:
-                        v = np.int64(ce[c, 1]) if ce[c, 0] == v else np.int64(ce[c, 0])
+                    v = np.int64(ce[c, 1]) if ce[c, 0] == v else np.int64(ce[c, 0])
             read += 2 * n
             out_hashes[n_cells] = leaf_hash[leaf]
             out_parents[n_cells] = cell

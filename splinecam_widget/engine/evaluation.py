@@ -115,7 +115,11 @@ def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Calla
     """`work(start, stop)` for runs of `n` things of `width` entries, on several threads."""
     if n:
         n_chunks = max(-(-n * width // CHUNK_ENTRIES), min(8, n * width // LEAST_CHUNK_ENTRIES))
-        bounds = np.linspace(0, n, min(max(1, n_chunks), max(1, n // LEAST_ROWS)) + 1).astype(int)
+        n_chunks = min(n_chunks, n // LEAST_ROWS)
+        if n_chunks <= 1:
+            work(0, n)
+            return
+        bounds = np.linspace(0, n, n_chunks + 1).astype(int)
         on_all_cores(work, bounds[:-1], bounds[1:], tick=tick)
 
 
