@@ -55,21 +55,22 @@ def linked(links, n, place, p, q, r, p2, q2, r2):
 
 
 @njit(cache=True, nogil=True)
-def candidates_of(lo, hi, vertices, values, tolerance, candidates):
-    """Writes the classes that may win somewhere on a cell, in order, and returns how many."""
+def candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates):
+    """Writes the classes that may win somewhere on a cell, in order, and returns how many; `low` and `high` (K,) are scratch."""
     n_out = values.shape[1]
+    low[:] = np.inf
+    high[:] = -np.inf
+    for i in range(lo, hi):
+        v = vertices[i]
+        for k in range(n_out):
+            low[k] = min(low[k], values[v, k])
+            high[k] = max(high[k], values[v, k])
     floor = -np.inf
     for k in range(n_out):
-        low = np.inf
-        for i in range(lo, hi):
-            low = min(low, values[vertices[i], k] - tolerance[k])
-        floor = max(floor, low)
+        floor = max(floor, low[k] - tolerance[k])
     m = 0
     for k in range(n_out):
-        high = -np.inf
-        for i in range(lo, hi):
-            high = max(high, values[vertices[i], k] + tolerance[k])
-        if high >= floor:
+        if high[k] + tolerance[k] >= floor:
             candidates[m] = k
             m += 1
     # Candidates that another one beats or equals at every vertex win nowhere (equals: the lower class wins).
@@ -128,6 +129,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
     n_links = 0
     n_pieces, n_points, n_segments = np.int64(0), np.int64(0), np.int64(0)
     candidates = np.empty(n_out, np.int64)
+    low, high = np.empty(n_out), np.empty(n_out)
     # A polygon under the knife: coordinates, candidate values, the candidate across the edge that starts at each corner (or -1,
     # and the side of the cell that it lies on), keys.
     size = 64
@@ -138,7 +140,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
     inner, inner_keys = np.empty((16, 2)), np.empty((16, 4), np.int64)
     for c in range(n_cells):
         lo, hi = offsets[c], offsets[c + 1]
-        m = candidates_of(lo, hi, vertices, values, tolerance, candidates)
+        m = candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates)
         if m == 1:
             cell_winner[c] = candidates[0]
             continue
