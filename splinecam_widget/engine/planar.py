@@ -19,13 +19,13 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 
-CELLS_AT_A_TIME = 512
-"""Cells that one thread splits at a time."""
+CELLS_AT_A_TIME = 4096
+"""Cells, and crossings of their edges, that one thread takes at a time to split them."""
 
-EDGES_AT_A_TIME = 4096
+EDGES_AT_A_TIME = 16384
 """Edges that one thread looks through at a time."""
 
-LEAST_RUNS = 4
+LEAST_RUNS = 2
 """With fewer, handing them to threads costs more than it brings."""
 
 RUNS_AT_A_TIME = 16
@@ -314,7 +314,8 @@ def split_complex(
         )
 
     stop = np.zeros(1, np.uint8)
-    parts = _in_runs(split, before.n_cells, CELLS_AT_A_TIME, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
+    run = max(1, CELLS_AT_A_TIME * before.n_cells // (before.n_cells + len(units)))
+    parts = _in_runs(split, before.n_cells, run, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
     n_cells = sum(len(part[3]) for part in parts)
     if stop[0] or n_cells > room.cells:
         raise OverBudget(n_cells)
