@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,17 @@ def test_where_roundings_leave_pieces_open_the_first_or_the_last_is_named() -> N
                    for is_last in (False, True))
     assert sorted(pattern[:, 0].tolist() for pattern in first) == [[0, 0, 1], [False, True, False]]
     assert sorted(pattern[:, 0].tolist() for pattern in last) == [[True, True, False], [2, 0, 1]]
+
+
+@pytest.mark.parametrize(("n", "width", "is_here"), [(40, 1000, True), (4, 1 << 20, False), (1 << 12, 256, False)])
+def test_only_small_work_keeps_this_thread_from_looking_whether_to_go_on(n: int, width: int, is_here: bool) -> None:
+    runs, places = [], set()
+
+    def work(start: int, stop: int) -> None:
+        places.add(threading.get_ident() == this)
+        runs.append((start, stop))
+
+    this = threading.get_ident()
+    evaluation._in_chunks(work, n, width, lambda: None)
+    assert places == {is_here}
+    assert sum(stop - start for start, stop in runs) == n

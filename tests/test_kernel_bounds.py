@@ -1,4 +1,4 @@
-"""The compiled loops write and read only inside their arrays. Without checks, as they run, an index too far is a crash, or worse."""
+"""Compiled loops keep inside their arrays. Without checks, as they run, an index too far is a crash, or worse."""
 
 from __future__ import annotations
 

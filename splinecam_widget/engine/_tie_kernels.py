@@ -56,7 +56,10 @@ def linked(links, n, place, p, q, r, p2, q2, r2):
 
 @njit(cache=True, nogil=True)
 def candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates):
-    """Writes the classes that may win somewhere on a cell, in order, and returns how many; `low` and `high` (K,) are scratch."""
+    """Writes the classes that may win somewhere on a cell, in order, and returns how many.
+
+    `low` and `high` (K,) are scratch.
+    """
     n_out = values.shape[1]
     low[:] = np.inf
     high[:] = -np.inf

@@ -112,11 +112,14 @@ def advance(
 
 
 def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Callable[[], None]) -> None:
-    """`work(start, stop)` for runs of `n` things of `width` entries, on several threads."""
+    """`work(start, stop)` for runs of `n` things of `width` entries, on several threads; here, if it is one small run.
+
+    A single run of few, very wide things takes long: then this thread looks meanwhile whether it should go on.
+    """
     if n:
         n_chunks = max(-(-n * width // CHUNK_ENTRIES), min(8, n * width // LEAST_CHUNK_ENTRIES))
-        n_chunks = min(n_chunks, n // LEAST_ROWS)
-        if n_chunks <= 1:
+        n_chunks = min(max(1, n_chunks), max(1, n // LEAST_ROWS))
+        if n_chunks == 1 and n * width <= CHUNK_ENTRIES:
             work(0, n)
             return
         bounds = np.linspace(0, n, n_chunks + 1).astype(int)
