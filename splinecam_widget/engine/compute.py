@@ -291,7 +291,7 @@ def _after_stage(
     watch.check(planar.n_cells, n_bytes)
     if any(step.kind == "choice" for step in stage.steps):
         _check_continuity(stage, network, state, tick)
-    hats = hats_for(stage, network.shapes, new)  # a patch has values from hats, too
+    hats = hats_for(stage, network.shapes, new, tick)  # a patch has values from hats, too
     tick()
     bounds = advance_bounds(stage, state.bounds)
     if hats is not None and new is not None:

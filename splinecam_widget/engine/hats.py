@@ -10,7 +10,7 @@ vertex where a product with the whole matrix stood. The same holds along a chord
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -34,7 +34,10 @@ MAX_WEIGHT_ENTRIES = 1 << 24
 """The same where the stage's own weights are as many, as those of matrices are: these would not stay in cache, either."""
 
 MAX_BATCH_ENTRIES = 1 << 22
-"""Entries of one tensor while the columns are found: 32 MiB."""
+"""Width times the number of columns above which finding them takes too long."""
+
+RUN_ENTRIES = 1 << 16
+"""Entries of the widest tensor while some of the columns are found: a few milliseconds."""
 
 LINEAR_ROUNDINGS = 1 << 16
 """By how many roundings of its largest entry the map that columns make may differ from the steps themselves."""
@@ -113,7 +116,9 @@ class Hats:
 _FOUND: WeakKeyDictionary[Stage, Hats | None] = WeakKeyDictionary()
 
 
-def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertices | None) -> Hats | None:
+def hats_for(
+    stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertices | None, tick: Callable[[], None] = lambda: None
+) -> Hats | None:
     """The hats of a stage's kink where they pay, else None.
 
     They do not where there are few new vertices on edges, where entries bend together, where there are very many, or where
@@ -122,7 +127,7 @@ def hats_for(stage: Stage, shapes: Mapping[str, tuple[int, ...]], new: NewVertic
     if new is None or len(new) * stage.width < max(1, LEAST_ENTRIES):
         return None
     if stage not in _FOUND:
-        _FOUND[stage] = _hats_of(stage, shapes)
+        _FOUND[stage] = _hats_of(stage, shapes, tick)
     return _FOUND[stage]
 
 
@@ -132,7 +137,9 @@ def carry(first: Stage, second: Stage) -> None:
         _FOUND[second] = _FOUND[first]
 
 
-def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None:
+def _hats_of(
+    stage: Stage, shapes: Mapping[str, tuple[int, ...]], tick: Callable[[], None] = lambda: None
+) -> Hats | None:
     steps = [step for step in stage.steps if step.kind != "size"]
     if not steps or steps[0].operation not in OPERATIONS or steps[0].kind != "kink":
         return None
@@ -154,7 +161,7 @@ def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None
     jump = kink.result({kink.sources[0]: sides}).sum(0).reshape(-1).numpy()
     columns: dict[str, Float64] = {}
     for name in sizes:
-        found = _columns(stage, name, shapes)
+        found = _columns(stage, name, shapes, tick)
         if found is None:
             return None
         columns[name] = jump[:, None] * found
@@ -163,7 +170,9 @@ def _hats_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Hats | None
     return Hats(kink.sources[0], columns, roundings)
 
 
-def _columns(stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Float64 | None:
+def _columns(
+    stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]], tick: Callable[[], None]
+) -> Float64 | None:
     """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch.
 
     None if the steps do otherwise than their derivative says: with a step of that kind there are no hats.
@@ -179,13 +188,18 @@ def _columns(stage: Stage, name: str, shapes: Mapping[str, tuple[int, ...]]) -> 
         found: torch.Tensor = run_steps(steps, {**blocks, kink.name: active}, len(active))[name].reshape(len(active), m)
         return found
 
-    with torch.enable_grad():
-        active = torch.zeros((m, *kink.shape), dtype=torch.float64, requires_grad=True)
-        traced = result(active)
-        if not traced.requires_grad:
-            return None
-        (gradient,) = torch.autograd.grad(traced.diagonal().sum(), active)
-    columns = np.ascontiguousarray(gradient.reshape(m, n).numpy().T)
+    columns = np.empty((n, m))
+    size = max(1, RUN_ENTRIES // max(n, m))
+    for start in range(0, m, size):
+        tick()
+        outputs = slice(start, min(start + size, m))
+        with torch.enable_grad():
+            active = torch.zeros((outputs.stop - start, *kink.shape), dtype=torch.float64, requires_grad=True)
+            traced = result(active)
+            if not traced.requires_grad:
+                return None
+            (gradient,) = torch.autograd.grad(traced.diagonal(start).sum(), active)
+        columns[:, outputs] = gradient.reshape(-1, n).numpy().T
     with torch.no_grad():
         probe = torch.from_numpy(np.random.default_rng(0).choice([-1.0, 1.0], n))
         at_probe, at_zero = result(torch.stack([probe, torch.zeros_like(probe)]).reshape(2, *kink.shape)).numpy()
