@@ -325,13 +325,16 @@ def split_complex(
 
     tick()
     new = NewVertices(before.edges[parents], t, chord_ends, weights, chord_places, parents, offsets, units, found, tolerance)
+    points = np.concatenate([before.points, new.rows(before.points)])
+    tick()
     after = PlanarComplex(
-        np.concatenate([before.points, new.rows(before.points)]),
+        points,
         np.concatenate([pieces, chords]),
         np.concatenate([piece_layer, np.full(len(chords), layer, np.int32)]),
         np.concatenate([piece_unit, chord_units]),
         cell_offsets, cell_vertices, cell_edges, hashes,
     )
+    tick()
     n_close = sum(int(run[6]) for run in crossings)
     return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
 
