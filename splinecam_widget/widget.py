@@ -362,7 +362,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         started = time.perf_counter()
         try:
             if not is_warm():
-                self._set_status("compiling", "Compiling the engine's loops, once per machine (about half a minute)")
+                self._set_status("compiling", "Compiling the engine's loops, once per machine (about a minute)")
                 warm_up()
             self._set_status("computing", "Computing", asked)
             shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
