@@ -164,8 +164,8 @@ class TestInThisProcess:
         assert_same(spread(network, square(), client, n_tiles=5), compute_partition(network, square()))
         (found,) = partition_many(network, square(0.3), client=client, progress=False)
         assert_identical(found, compute_partition(network, square(0.3)))
+        assert client.gather([client.submit(torch.get_num_threads, pure=False) for _ in range(4)]) == [before] * 4
         assert torch.get_num_threads() == before
-        assert not spreading._is_settled
 
     def test_compute_partition_takes_a_client(self, network: Network, client: Client) -> None:
         assert_same(compute_partition(network, square(), client=client), compute_partition(network, square()))
@@ -412,7 +412,11 @@ def test_a_worker_uses_as_many_cores_as_it_has_threads(network: Network) -> None
 
         return threads._pool()._max_workers, threads._callers()._max_workers
 
+    def one_core(_: int) -> int:
+        time.sleep(0.3)
+        return torch.get_num_threads()
+
     with processes(1, 3) as client:
-        assert client.submit(torch.get_num_threads).result() == 1
+        assert set(client.gather(client.map(one_core, range(3)))) == {1}  # in each of the threads
         assert partition_many(network, views(4), client=client, summary=sizes, progress=False) == [(3, 3)] * 4
 

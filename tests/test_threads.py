@@ -42,5 +42,38 @@ def test_torch_runs_on_one_core_in_the_engine_and_as_before_elsewhere() -> None:
     assert (torch.get_num_threads(), n_cores()) == (3, 3)
 
 
+def test_threads_that_begin_at_once_do_not_see_each_others_one_core() -> None:
+    barrier = threading.Barrier(3, timeout=10)
+
+    def meet(_: int) -> int:
+        barrier.wait()
+        return n_cores()
+
+    for _ in range(30):
+        forget_pools()
+        assert on_all_cores(meet, range(3)) == [3] * 3
+        met: list[int] = []
+        later = threading.Thread(target=lambda met=met: met.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert met == [3]
+
+
+def test_every_thread_has_its_own_number() -> None:
+    """As torch's: what a thread was given once does not change when another asks for more."""
+    found: list[int] = []
+
+    def ask() -> None:
+        torch.set_num_threads(2)
+        found.append(len(apart(lambda _: names_met(2), lambda: None)))
+        found.append(apart(lambda _: n_cores(), lambda: None))
+
+    other = threading.Thread(target=ask)
+    other.start()
+    other.join()
+    assert found == [2, 2]
+    assert apart(lambda _: n_cores(), lambda: None) == 3
+
+
 def test_results_come_in_order() -> None:
     assert on_all_cores(lambda a, b: a * b, range(50), range(50)) == [k * k for k in range(50)]

@@ -15,7 +15,6 @@ import importlib
 import numbers
 import os
 import pickle
-import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +33,6 @@ from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex
 from .slices import Slice
-from .threads import apart, forget_pools, on_all_cores
 from .tiling import Cut, computed, cut_for, halves, united
 
 if TYPE_CHECKING:
@@ -47,8 +45,6 @@ FAILURES_SHOWN = 5
 """In the text of an error; all of them are in the error itself."""
 
 _ORIGIN = uuid.uuid4().hex
-_settling = threading.Lock()
-_is_settled = False
 
 
 class FailedPartitionsError(RuntimeError):
@@ -128,7 +124,7 @@ def partition_many(
     models: Any, slices: Any, client: Client | None = None, summary: Callable[[Partition], Any] | None = None,
     progress: bool = True, output: str | int | None = None, approximate: float | None = None,
 ) -> list[Any]:
-    """The partitions of many slices by one model, of one slice by many models, or of many by many.
+    """The partitions of many slices by one model, of one slice by many models, or of every slice by every model.
 
     Parameters
     ----------
@@ -149,8 +145,8 @@ def partition_many(
     Returns
     -------
     list of Partition, or of what `summary` returns
-        Model by model, and for each the slices in their order: that of model i and slice j is at `i * len(slices) + j`. With a
-        client the same, to every bit, as without one.
+        All pairs, `len(models) * len(slices)` of them: model by model, and for each the slices in their order, so that of model
+        i and slice j is at `i * len(slices) + j`. With a client the same, to every bit, as without one.
 
     Raises
     ------
@@ -418,12 +414,6 @@ def _settle(home: str) -> None:
     home : str
         The client's process.
     """
-    global _is_settled
-    with _settling:
-        if _is_settled or home == _home():
-            return
-        worker = importlib.import_module("distributed").get_worker()
-        torch.set_num_threads(worker.state.nthreads)
-        forget_pools()
-        apart(lambda _: on_all_cores(abs, [0]), lambda: None)  # pools have as many threads as there may be when they are made
-        _is_settled = True
+    if home != _home():
+        # In every one of its threads: torch has a number for each.
+        torch.set_num_threads(importlib.import_module("distributed").get_worker().state.nthreads)

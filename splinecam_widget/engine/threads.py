@@ -22,25 +22,33 @@ POLL_SECONDS = 0.01
 """So often a thread that waits for others looks whether they should go on."""
 
 _local = threading.local()
+_entering = threading.Lock()
 
 
-def enter() -> None:
-    """Make torch run on one core in this thread. Other threads, and those to come, keep their number."""
+def enter(n_cores: int | None = None) -> None:
+    """Make torch run on one core in this thread. Other threads, and those to come, keep their number.
+
+    Parameters
+    ----------
+    n_cores : int or None
+        How many threads work that begins in this one is for; with None as many as torch is allowed here.
+    """
     if _is_entered():
         return
     import torch  # what never enters, such as reading a stored partition, does without
 
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    # The call also set what threads to come begin with; another thread sets it back, for its own and theirs.
-    restorer = threading.Thread(target=torch.set_num_threads, args=(n,))
-    restorer.start()
-    restorer.join()
-    _local.n_cores = n
+    with _entering:  # a thread that began between the two calls would find the one core of this
+        n = torch.get_num_threads()
+        torch.set_num_threads(1)
+        # The call also set what threads to come begin with; another thread sets it back, for its own and theirs.
+        restorer = threading.Thread(target=torch.set_num_threads, args=(n,))
+        restorer.start()
+        restorer.join()
+    _local.n_cores = n if n_cores is None else n_cores
 
 
 def n_cores() -> int:
-    """How many cores torch is allowed in this process."""
+    """How many cores torch is allowed in this thread, or was in the one that the engine's work came from."""
     if _is_entered():
         return int(_local.n_cores)
     import torch
@@ -52,20 +60,23 @@ def _is_entered() -> bool:
     return hasattr(_local, "n_cores")
 
 
-@cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_cores(), "splinecam-chunk", enter)
+    return _pool_of(n_cores(), "splinecam-chunk")
+
+
+def _callers() -> ThreadPoolExecutor:
+    return _pool_of(n_cores(), "splinecam-engine")
 
 
 @cache
-def _callers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_cores(), "splinecam-engine", enter)
+def _pool_of(n: int, name: str) -> ThreadPoolExecutor:
+    """For every number of threads that torch was allowed: it may be changed at any time."""
+    return ThreadPoolExecutor(n, name, enter, (n,))
 
 
 def forget_pools() -> None:
-    """Begin anew with as many threads as torch is allowed now."""
-    _pool.cache_clear()
-    _callers.cache_clear()
+    """Begin anew."""
+    _pool_of.cache_clear()
 
 
 os.register_at_fork(after_in_child=forget_pools)  # a forked process has none of its parent's threads
