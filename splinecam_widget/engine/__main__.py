@@ -14,7 +14,10 @@ def say(text: str) -> None:
     print(f"  [{time.perf_counter() - start:5.1f} s] {text}", flush=True)
 
 
-print("Compiling the engine's loops (once per machine) ...", flush=True)
+if engine.is_on_disk():
+    print("Loading the engine's loops, which are compiled ...", flush=True)
+else:
+    print("Compiling the engine's loops, once per machine ...", flush=True)
 engine.warm_up(say)
 analysis.warm_up(say)
 say("ready")

@@ -18,10 +18,12 @@ def areas_and_centroids(points, offsets, vertices):
         lo, hi = offsets[c], offsets[c + 1]
         x0, y0 = points[vertices[lo], 0], points[vertices[lo], 1]
         twice, mx, my, sx, sy, ax, ay = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        left, right, bottom, top = 0.0, 0.0, 0.0, 0.0
         for k in range(lo + 1, hi):
             bx, by = points[vertices[k], 0] - x0, points[vertices[k], 1] - y0
             sx += bx
             sy += by
+            left, right, bottom, top = min(left, bx), max(right, bx), min(bottom, by), max(top, by)
             if k > lo + 1:
                 cross = ax * by - ay * bx
                 twice += cross
@@ -30,13 +32,12 @@ def areas_and_centroids(points, offsets, vertices):
             ax, ay = bx, by
         areas[c] = twice / 2
         count = hi - lo
-        # The mean of the corners where the area is lost to rounding; else the centroid, which lies inside as well.
-        if twice > 0 and np.isfinite(mx / (3 * twice)) and np.isfinite(my / (3 * twice)):
-            centroids[c, 0] = x0 + mx / (3 * twice)
-            centroids[c, 1] = y0 + my / (3 * twice)
-        else:
-            centroids[c, 0] = x0 + sx / count
-            centroids[c, 1] = y0 + sy / count
+        # The centroid, which lies inside; the mean of the corners, which does as well, where the area is lost to rounding: then
+        # the quotient is anywhere, or no number at all.
+        cx, cy = (mx / (3 * twice), my / (3 * twice)) if twice > 0 else (np.nan, np.nan)
+        if not (left <= cx <= right and bottom <= cy <= top):
+            cx, cy = sx / count, sy / count
+        centroids[c, 0], centroids[c, 1] = x0 + cx, y0 + cy
     return areas, centroids
 
 

@@ -30,6 +30,78 @@ def border_ring(edge_layer, cell_offsets, cell_vertices, cell_edges, n_vertices)
 
 
 @njit(cache=True, nogil=True)
+def seam_between(edges, edge_layer, following, start, stop):
+    """The border from one vertex on it to another, and the inner edges that end on the way.
+
+    Returns
+    -------
+    vertices (n,) : from `start` to `stop`
+    ending (n,) : the inner edge at each of them, -1 where there is none
+    before : the vertex from which the border comes to `start`, -1 if there is none
+    is_plain : whether `stop` is reached, and no two inner edges end at one vertex, nor any edge at two
+    """
+    place = np.full(len(following), -1, np.int32)
+    vertices = np.empty(len(following), np.int64)
+    n = 0
+    v = start
+    while v >= 0 and place[v] < 0:
+        place[v] = n
+        vertices[n] = v
+        n += 1
+        if v == stop:
+            break
+        v = following[v]
+    ending = np.full(n, -1, np.int64)
+    is_plain = v == stop
+    for e in range(len(edges)):
+        if edge_layer[e] < 0:
+            continue
+        p, q = place[edges[e, 0]], place[edges[e, 1]]
+        at = max(p, q)
+        if at < 0:
+            continue
+        if min(p, q) >= 0 or ending[at] >= 0:
+            is_plain = False
+        ending[at] = e
+    before = -1
+    for v in range(len(following)):
+        if following[v] == start:
+            before = v
+    return vertices[:n].copy(), ending, before, is_plain
+
+
+@njit(cache=True, nogil=True)
+def renumbered(n, gone, first):
+    """Numbers from `first` on for `n` things in order but those that are `gone`, which have -1; and the one behind the last."""
+    out = np.zeros(n, np.int32)
+    out[gone] = -1
+    for i in range(n):
+        if out[i] == 0:
+            out[i] = first
+            first += 1
+    return out, first
+
+
+@njit(cache=True, nogil=True)
+def put_rows(rows, new_ids, out):
+    """Rows to their new places; those with -1 go nowhere."""
+    for i in range(len(rows)):
+        if new_ids[i] >= 0:
+            for k in range(rows.shape[1]):
+                out[new_ids[i], k] = rows[i, k]
+
+
+@njit(cache=True, nogil=True)
+def put_edges(edges, edge_layer, edge_unit, vertex_map, edge_map, out_edges, out_layer, out_unit):
+    """Edges to their new places, between the new ids of their ends."""
+    for e in range(len(edges)):
+        at = edge_map[e]
+        if at >= 0:
+            out_edges[at, 0], out_edges[at, 1] = vertex_map[edges[e, 0]], vertex_map[edges[e, 1]]
+            out_layer[at], out_unit[at] = edge_layer[e], edge_unit[e]
+
+
+@njit(cache=True, nogil=True)
 def sewn_cells(
     offsets, vertices, edges, vertex_map, edge_map, seam_of, other_offsets, other_vertices, other_edges, other_vertex_map,
     other_edge_map, other_seam_of, seam_cells, other_seam_cells, seam_edges, other_seam_edges, across,

@@ -73,8 +73,21 @@ def as_count(value: Any, least: int, most: int, name: str, what: str) -> int:
     except TypeError:
         found = least - 1
     if not least <= found <= most:
-        raise ValueError(f"{name}: expected {what} from {least} to {most}, got {value!r}")
+        expected = f"{what} from {least} to {most}" if least < most else f"{least}, the only one"
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return found
+
+
+def span_text(numbers: NDArray[Any], spec: str = "") -> str:
+    """The least and the largest of some numbers, or the one that all are.
+
+    Examples
+    --------
+    >>> span_text(np.array([3, 1, 2])), span_text(np.array([5]))
+    ('1 to 3', '5')
+    """
+    least, largest = numbers.min(), numbers.max()
+    return f"{least:{spec}}" if least == largest else f"{least:{spec}} to {largest:{spec}}"
 
 
 def as_real(value: Any, name: str, is_positive: bool = False) -> float:

@@ -37,6 +37,9 @@ class PairLengths:
     pairs: Int32
     length: Float64
 
+    def __repr__(self) -> str:
+        return f"PairLengths({len(self.pairs):,} pairs of classes, length {float(self.length.sum()):.6g})"
+
 
 @dataclass(frozen=True, eq=False)
 class Boundary:
@@ -58,6 +61,11 @@ class Boundary:
     cells: Int32
     joints: Joints = field(repr=False)
     kept: Int64 | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        pairs = self.lengths.pairs
+        between = f", {len(pairs):,} pairs of classes" if len(pairs) and pairs[0, 0] >= 0 else ""
+        return f"Boundary({len(self.points):,} segments, length {self.length:.6g}{between})"
 
     @cached_property
     def segment_lengths(self) -> Float64:
@@ -127,6 +135,9 @@ class Winners:
     piece_classes: Int32
     piece_cells: Int32
     boundary: Boundary
+
+    def __repr__(self) -> str:
+        return f"Winners({len(self.cells):,} cells, {len(self.piece_cells):,} pieces of cells; {self.boundary!r})"
 
 
 def scores_of(partition: Cells, level: float = 0.0) -> tuple[Float64, Float64]:
@@ -210,15 +221,18 @@ def level_set_of(partition: Cells, of: Any, level: float) -> Boundary:
 
 def _weights(of: Any, n_outputs: int) -> Float64:
     """Weights (K,) of the outputs, from them or from the number of one."""
+    expected = "0, the only output, or one weight"
+    if n_outputs > 1:
+        expected = f"an output from 0 to {n_outputs - 1} or {n_outputs} weights"
     if np.ndim(of) == 0 and not isinstance(of, (str, bytes)):
         if isinstance(of, bool) or not isinstance(of, (int, np.integer)) or not 0 <= of < n_outputs:
-            raise ValueError(f"of: expected an output from 0 to {n_outputs - 1} or {n_outputs} weights, got {of!r}")
+            raise ValueError(f"of: expected {expected}, got {of!r}")
         weights = np.zeros(n_outputs)
         weights[int(of)] = 1.0
         return weights
     weights, _ = as_numbers(of, "of")
     if weights.shape != (n_outputs,):
-        raise ValueError(f"of: expected an output from 0 to {n_outputs - 1} or {n_outputs} weights, got shape {weights.shape}")
+        raise ValueError(f"of: expected {expected}, got shape {weights.shape}")
     if not weights.any():
         raise ValueError("of: expected weights that are not all zero, got zeros")
     return weights
@@ -230,6 +244,8 @@ def boundary_of(partition: Cells, classes: Any, level: float) -> Boundary:
     boundary = winners_of(partition, level).boundary
     if classes is None:
         return boundary
+    if n_classes == 1:
+        raise ValueError(f"classes: expected None for a model with one output, whose boundary is at the level, got {classes}")
     pair: tuple[Any, ...] = tuple(classes) if isinstance(classes, (tuple, list)) or np.ndim(classes) == 1 else ()
     are_ids = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) and 0 <= c < n_classes for c in pair)
     if len(pair) != 2 or pair[0] == pair[1] or not are_ids:

@@ -12,7 +12,7 @@ import torch
 
 from .arrays import Float64
 from .certificate import Certificate
-from .evaluation import CHUNK_ENTRIES, evaluate, patterns_at, row_chunks
+from .evaluation import CHUNK_ENTRIES, evaluate, open_pieces_at, row_chunks
 from .network import Network
 from .planar import Int64
 from .rounding import UNIT_ROUNDOFF
@@ -116,11 +116,9 @@ def _n_mixed(partition: Partition, cells: Int64) -> int:
     starts = np.concatenate([[0], np.cumsum(sizes + 1)[:-1]])
     mixed = np.zeros(len(cells), np.bool_)
     # A cell as narrow as its corners' rounding errors leaves pieces open; those of all points must have one in common.
-    first, last = (patterns_at(
-        partition.network, partition.zero_tolerances, lambda rows: partition.plane.to_input(points[rows]), len(points),
-        is_last=is_last) for is_last in (False, True))
-    for lowest, highest in zip(first, last):
-        mixed |= (np.maximum.reduceat(lowest, starts) > np.minimum.reduceat(highest, starts)).any(axis=1)
+    for cut, pieces in open_pieces_at(
+            partition.network, partition.zero_tolerances, lambda rows: partition.plane.to_input(points[rows]), len(points)):
+        mixed |= ~cut.have_common_piece(pieces, starts).all(axis=1)
     return int(mixed.sum())
 
 

@@ -111,7 +111,7 @@ def compute_partition(
     Warns
     -----
     UserWarning
-        If the model is in training mode; it is computed as in eval mode.
+        If the model is in training mode; it is computed as in eval mode. If the slice's inputs look like batches.
 
     Notes
     -----

@@ -88,6 +88,11 @@ def shape_text(shape: tuple[Any, ...]) -> str:
     return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
 
 
+def sizes_text(shape: tuple[Any, ...]) -> str:
+    """A shape as `3 x 32 x 32`."""
+    return " x ".join(str(size) for size in shape)
+
+
 def text_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Rows as text in aligned columns under a header."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from .arrays import Float64
 from .hats import Hats
-from .network import Network, Stage, run_steps
+from .network import Network, Stage, Step, run_steps
 from .planar import NewVertices, SignGathering, Signs
 from .rounding import Bound, sizes, step_bound
 from .threads import on_all_cores
+
+T = TypeVar("T")
 
 CHUNK_ENTRIES = 1 << 18
 """Entries of the widest tensor of a chunk: 2 MiB of float64, so that a chunk stays in cache between two operations."""
@@ -157,7 +159,7 @@ def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
 
 def patterns_at(
     network: Network, zero_tolerances: Sequence[Float64], inputs: Callable[[slice], Float64], n: int,
-    layers: Sequence[int] | None = None, units: slice = slice(None), is_last: bool = False,
+    layers: Sequence[int] | None = None, units: slice = slice(None),
 ) -> tuple[NDArray[Any], ...]:
     """Which piece each unit is on; see `Partition.patterns`.
 
@@ -171,25 +173,57 @@ def patterns_at(
         Only these, in order.
     units : slice
         Only these columns.
-    is_last : bool
-        Where rounding errors leave several pieces open, the last of them instead of the first.
     """
+    def read(cuts: Cuts, env: dict[str, Any]) -> NDArray[Any]:
+        found: NDArray[Any] = np.concatenate([cut.pattern(env, bound).numpy() for cut, bound in cuts], axis=1)[:, units]
+        return found
+
+    return tuple(np.concatenate(patterns) for patterns in _read_at(network, zero_tolerances, inputs, n, layers, read))
+
+
+def open_pieces_at(
+    network: Network, zero_tolerances: Sequence[Float64], inputs: Callable[[slice], Float64], n: int
+) -> list[tuple[Step, NDArray[Any]]]:
+    """Every cut in `network.layers`, with the pieces that rounding errors leave open, see `Step.open_pieces`.
+
+    Parameters
+    ----------
+    zero_tolerances, inputs, n :
+        As of `patterns_at`.
+    """
+    def read(cuts: Cuts, env: dict[str, Any]) -> list[tuple[Step, NDArray[Any]]]:
+        return [(cut, cut.open_pieces(env, bound).numpy()) for cut, bound in cuts]
+
+    found: list[tuple[Step, NDArray[Any]]] = []
+    for chunks in _read_at(network, zero_tolerances, inputs, n, None, read):
+        for parts in zip(*chunks):
+            found.append((parts[0][0], np.concatenate([pieces for _, pieces in parts])))
+    return found
+
+
+Cuts = Sequence[tuple[Step, torch.Tensor]]
+"""Of one layer, each with the rounding errors (m,) of what decides at it."""
+
+
+def _read_at(
+    network: Network, zero_tolerances: Sequence[Float64], inputs: Callable[[slice], Float64], n: int,
+    layers: Sequence[int] | None, read: Callable[[Cuts, dict[str, Any]], T],
+) -> list[tuple[T, ...]]:
+    """Of each wanted layer what `read` makes of its cuts and the results of all steps, chunk by chunk of the n places."""
     wanted = range(len(network.layers)) if layers is None else layers
     tolerances = iter(zero_tolerances)
-    bounds = [[torch.from_numpy(next(tolerances)) for _ in layer] for layer in network.layers]
+    cuts = [[(cut, torch.from_numpy(next(tolerances))) for cut in layer] for layer in network.layers]
     # What decides at a cut comes before it.
     steps = network.steps[:max([0, *(network.steps.index(network.layers[i][-1]) for i in wanted)])]
 
-    def read(rows: slice) -> list[NDArray[Any]]:
+    def read_chunk(rows: slice) -> list[T]:
         x = torch.from_numpy(inputs(rows))
         with torch.no_grad():
             env = run_steps(steps, {network.input_name: x}, len(x))
-        return [np.concatenate([cut.pattern(env, bound, is_last).numpy() for cut, bound in zip(network.layers[i], bounds[i])],
-                               axis=1)[:, units] for i in wanted]
+        return [read(cuts[i], env) for i in wanted]
 
     # No points still have patterns of a width: one empty chunk.
-    chunks = on_all_cores(read, row_chunks(network, n) or [slice(0, 0)])
-    return tuple(np.concatenate(patterns) for patterns in zip(*chunks))
+    return list(zip(*on_all_cores(read_chunk, row_chunks(network, n) or [slice(0, 0)])))
 
 
 def row_chunks(network: Network, n: int) -> list[slice]:

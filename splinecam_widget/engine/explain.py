@@ -117,6 +117,8 @@ def explain(
         summary += f"; about {total:,} multiplications for each vertex"
     if reading.was_training:
         summary += "; in training mode, computed as in eval mode on a copy"
+    if reading.batch_note:
+        summary += f"; {reading.batch_note}"
     return Explanation(rows, summary, supported)
 
 

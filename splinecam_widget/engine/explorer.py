@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _clipping_kernels
 from .arrays import Float64
 from .budgets import within_budget
 from .compute import State, Work, continued, partition_of
@@ -275,11 +276,10 @@ def _distances(polygon: Float64, points: Float64) -> tuple[Float64, Float64]:
     following = np.roll(polygon, -1, axis=0)
     sides = following - polygon
     normals = np.stack([-sides[:, 1], sides[:, 0]], axis=1) / np.linalg.norm(sides, axis=1, keepdims=True)
-    distances = np.einsum("nki,ki->nk", points[:, None, :] - polygon[None], normals)
     # A rounded difference of coordinates, a rounded unit normal (a difference of corners over its length), two products, a
     # sum: at most 8 roundings of the largest coordinate.
     size = max(float(np.abs(points).max()), float(np.abs(polygon).max()))
-    return distances, np.full(len(polygon), 16 * UNIT_ROUNDOFF * size)
+    return _clipping_kernels.heights_over(polygon, normals, points), np.full(len(polygon), 16 * UNIT_ROUNDOFF * size)
 
 
 def _contains(outer: Float64, inner: Float64) -> bool:
@@ -295,37 +295,14 @@ def clipped(partition: Partition, plane: Slice) -> Partition:
     """The partition of a smaller domain in the same plane, cut out of a known one without the network."""
     before = partition.planar
     rows, error = _distances(plane.domain, before.points)
-    split = split_complex(before, np.ascontiguousarray(rows), error, -1)
+    split = split_complex(before, rows, error, -1)
     after = split.after
-    every_row = np.concatenate([rows, split.new.rows(np.ascontiguousarray(rows))])
     # Every cell lies on one side of each line now; the sum over its corners tells which.
-    side = np.add.reduceat(every_row[after.cell_vertices], after.cell_offsets[:-1], axis=0)
-    kept = (side > 0).all(axis=1)
-    values = np.concatenate([partition.values, split.new.rows(partition.values)])
-    planar, vertex_ids = compacted(after, kept, before.cell_hashes[split.parents])
-    return replace(partition, plane=plane, planar=planar, values=values[vertex_ids])
-
-
-def compacted(planar: PlanarComplex, kept: Any, hashes: Any) -> tuple[PlanarComplex, Any]:
-    """The complex of some of the cells, and the old id of each of its vertices; edges that lose a cell become border."""
-    sizes = np.diff(planar.cell_offsets)
-    entries = np.repeat(kept, sizes)
-    loops, loop_edges = planar.cell_vertices[entries], planar.cell_edges[entries]
-    uses = np.bincount(loop_edges, minlength=len(planar.edges))
-    edge_ids = np.flatnonzero(uses)
-    vertex_ids = np.flatnonzero(np.bincount(loops, minlength=planar.n_vertices))
-    new_vertex = np.empty(planar.n_vertices, np.int32)
-    new_vertex[vertex_ids] = np.arange(len(vertex_ids), dtype=np.int32)
-    new_edge = np.empty(len(planar.edges), np.int32)
-    new_edge[edge_ids] = np.arange(len(edge_ids), dtype=np.int32)
-    border = uses[edge_ids] == 1
-    return PlanarComplex(
-        planar.points[vertex_ids],
-        new_vertex[planar.edges[edge_ids]],
-        np.where(border, np.int32(-1), planar.edge_layer[edge_ids]),
-        np.where(border, np.int32(-1), planar.edge_unit[edge_ids]),
-        np.concatenate([[0], np.cumsum(sizes[kept])]),
-        new_vertex[loops],
-        new_edge[loop_edges],
-        hashes[kept],
-    ), vertex_ids
+    kept = _clipping_kernels.cells_above(after.cell_offsets, after.cell_vertices, rows, split.new.rows(rows))
+    *arrays, vertex_ids = _clipping_kernels.compacted(
+        kept, after.points, after.edges, after.edge_layer, after.edge_unit, after.cell_offsets, after.cell_vertices,
+        after.cell_edges, before.cell_hashes[split.parents])
+    n_old = int(np.searchsorted(vertex_ids, before.n_vertices))
+    values = np.concatenate([
+        partition.values[vertex_ids[:n_old]], split.new.rows_of(partition.values, vertex_ids[n_old:] - before.n_vertices)])
+    return replace(partition, plane=plane, planar=PlanarComplex(*arrays), values=values)

@@ -313,6 +313,8 @@ class Exports(Facade):
         ------
         ImportError
             If matplotlib is not installed.
+        TypeError
+            If `ax` is something else.
         ValueError
             For a bad `color_by`, number of names or `level`.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import mmap
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,35 @@ Int64 = NDArray[np.int64]
 
 @cache
 def graph_tool() -> Any:
-    """The package with its topology, None where it is not installed: no PyPI wheel exists. It takes a moment to import."""
+    """The package with its topology, None where it cannot be used: no PyPI wheel exists. It takes a moment to import."""
+    if not fits_numpy(np.__version__):
+        return None
     try:
         import graph_tool.topology
     except ImportError:
         return None
     return graph_tool
+
+
+def fits_numpy(version: str) -> bool:
+    """Whether the installed graph-tool was built for this numpy: one that was built for numpy 1 crashes with numpy 2.
+
+    What was built for 2 looks for `numpy._core` first, and that name is in its library.
+    """
+    if int(version.split(".")[0]) < 2:
+        return True
+    spec = importlib.util.find_spec("graph_tool")
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    libraries = [path for folder in folders for path in Path(folder).glob("libgraph_tool_core*.so")]
+    return not libraries or any(_names_numpy2(path) for path in libraries)
+
+
+def _names_numpy2(library: Path) -> bool:
+    try:
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"numpy._core") >= 0
+    except (OSError, ValueError):  # no file, or an empty one
+        return False
 
 
 def component_ids(n_nodes: int, links: NDArray[np.integer[Any]]) -> Int64:

@@ -14,7 +14,7 @@ import numpy as np
 from . import _joining_kernels
 from .arrays import Float64
 from .partition import Partition
-from .planar import Int32, Int64, PlanarComplex
+from .planar import Int64, PlanarComplex
 from .slices import rectangle
 
 
@@ -40,7 +40,9 @@ class _Seam:
     after: int
 
     def reversed(self) -> _Seam:
-        return _Seam(self.vertices[::-1], self.edges[::-1], self.cells[::-1], self.ending[::-1], self.after, self.before)
+        """As seen from the other side."""
+        vertices, edges, cells, ending = (array[::-1].copy() for array in (self.vertices, self.edges, self.cells, self.ending))
+        return _Seam(vertices, edges, cells, ending, self.after, self.before)
 
 
 def joined(first: Partition, second: Partition) -> Partition | None:
@@ -84,12 +86,12 @@ def joined_along(first: Partition, second: Partition, shared: Float64, domain: F
         and np.array_equal(a.edge_unit[seam.ending], b.edge_unit[other.ending])
     ):
         return None
-    planar, kept = _sewn(a, seam, b, other)
-    if planar is None:
+    sewn = _sewn(first, seam, second, other)
+    if sewn is None:
         return None
+    planar, values = sewn
     return replace(
-        first, plane=replace(first.plane, domain=domain), planar=planar,
-        values=np.concatenate([first.values[kept[0]], second.values[kept[1]]]),
+        first, plane=replace(first.plane, domain=domain), planar=planar, values=values,
         tolerance=np.maximum(first.tolerance, second.tolerance),
         n_close=first.n_close + second.n_close, n_zero=first.n_zero + second.n_zero,
         zero_tolerances=tuple(np.maximum(x, y) for x, y in zip(first.zero_tolerances, second.zero_tolerances)),
@@ -137,77 +139,52 @@ def _seam(planar: PlanarComplex, ends: Float64) -> _Seam | None:
     if not is_ring:
         return None
     start, stop = (int(on_border[np.abs(planar.points[on_border] - corner).max(axis=1).argmin()]) for corner in ends)
-    vertices = [start]
-    while vertices[-1] != stop:
-        if len(vertices) > len(on_border):
-            return None
-        vertices.append(int(following[vertices[-1]]))
-    ids = np.array(vertices)
-    before = int(edge[on_border[following[on_border] == start][0]])
-    is_on = np.zeros(planar.n_vertices, np.bool_)
-    is_on[ids] = True
-    ending = np.flatnonzero((is_on[planar.edges].sum(axis=1) > 0) & (planar.edge_layer >= 0))
-    ends_on = is_on[planar.edges[ending]]
-    where = planar.edges[ending][ends_on]
+    vertices, ending, before, is_plain = _joining_kernels.seam_between(
+        planar.edges, planar.edge_layer, following, start, stop)
     # Each vertex between the corners has one edge that ends there, the corners have none, and no edge has both ends there.
-    if len(where) != len(ending) or not np.array_equal(np.sort(where), np.sort(ids[1:-1])):
+    if not is_plain or before < 0 or len(vertices) < 2 or (ending[1:-1] < 0).any() or ending[0] >= 0 or ending[-1] >= 0:
         return None
-    edge_at = np.full(planar.n_vertices, -1, np.int64)
-    edge_at[where] = ending
-    edges, cells = (array[ids[:-1]].astype(np.int64) for array in (edge, cell))
-    return _Seam(ids, edges, cells, edge_at[ids[1:-1]], before, int(edge[stop]))
+    edges, cells = (array[vertices[:-1]].astype(np.int64) for array in (edge, cell))
+    return _Seam(vertices, edges, cells, ending[1:-1], int(edge[before]), int(edge[stop]))
 
 
-def _sewn(
-    a: PlanarComplex, seam: _Seam, b: PlanarComplex, other: _Seam
-) -> tuple[PlanarComplex | None, tuple[Int64, Int64]]:
-    """Both complexes as one, and which of their vertices are in it."""
-    sides = []
+def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tuple[PlanarComplex, Float64] | None:
+    """Both complexes as one, and the values at its vertices; None if something but single cells meets at the seam."""
+    a, b = first.planar, second.planar
+    vertex_maps, edge_maps, seams_of, far = [], [], [], []
     n_vertices = n_edges = 0
     for planar, side in ((a, seam), (b, other)):
-        gone = np.concatenate([side.edges, side.ending, [side.before, side.after]])
-        kept_vertices, kept_edges = np.ones(planar.n_vertices, np.bool_), np.ones(len(planar.edges), np.bool_)
-        kept_vertices[side.vertices] = False
-        kept_edges[gone] = False
-        vertex_map, edge_map = (_numbered(kept, first) for kept, first in ((kept_vertices, n_vertices), (kept_edges, n_edges)))
-        seam_of = np.full(planar.n_cells, -1, np.int64)
-        seam_of[side.cells] = np.arange(len(side.cells))
-        sides.append((planar, side, kept_vertices, kept_edges, vertex_map, edge_map, seam_of))
-        n_vertices += int(kept_vertices.sum())
-        n_edges += int(kept_edges.sum())
-    # What ended on the seam from both sides is one edge: the border below, the inner edges, the border above.
-    far: list[Int32] = []
-    for planar, side, *_, vertex_map, _edge_map, _seam_of in sides:
         ids = np.concatenate([[side.before], side.ending, [side.after]])
-        ends = planar.edges[ids]
-        is_on = np.isin(ends, side.vertices)
-        if not (is_on.sum(axis=1) == 1).all():
-            return None, (np.empty(0, np.int64),) * 2
-        far.append(vertex_map[ends[~is_on]])
+        vertex_map, n_vertices = _joining_kernels.renumbered(planar.n_vertices, side.vertices, n_vertices)
+        edge_map, n_edges = _joining_kernels.renumbered(len(planar.edges), np.concatenate([side.edges, ids]), n_edges)
+        seam_of = np.full(planar.n_cells, -1, np.int32)
+        seam_of[side.cells] = np.arange(len(side.cells))
+        # What ended on the seam from both sides is one edge: the border below, the inner edges, the border above.
+        ends = vertex_map[planar.edges[ids]]
+        if not ((ends < 0).sum(axis=1) == 1).all():
+            return None
+        far.append(ends[ends >= 0])
+        vertex_maps.append(vertex_map)
+        edge_maps.append(edge_map)
+        seams_of.append(seam_of)
     across = n_edges + np.arange(len(far[0]))
-    layers = np.concatenate([[-1], a.edge_layer[seam.ending], [-1]])
-    units = np.concatenate([[-1], a.edge_unit[seam.ending], [-1]])
-    (_, _, kept_a, edges_a, map_a, edge_map_a, seam_of_a), (_, _, kept_b, edges_b, map_b, edge_map_b, seam_of_b) = sides
     offsets, vertices, edges = _joining_kernels.sewn_cells(
-        a.cell_offsets, a.cell_vertices, a.cell_edges, map_a, edge_map_a, seam_of_a,
-        b.cell_offsets, b.cell_vertices, b.cell_edges, map_b, edge_map_b, seam_of_b,
+        a.cell_offsets, a.cell_vertices, a.cell_edges, vertex_maps[0], edge_maps[0], seams_of[0],
+        b.cell_offsets, b.cell_vertices, b.cell_edges, vertex_maps[1], edge_maps[1], seams_of[1],
         seam.cells, other.cells, seam.edges, other.edges, across,
     )
     if np.diff(offsets).min() < 3:
-        return None, (np.empty(0, np.int64),) * 2
-    planar = PlanarComplex(
-        np.concatenate([a.points[kept_a], b.points[kept_b]]),
-        np.concatenate([map_a[a.edges[edges_a]], map_b[b.edges[edges_b]], np.stack(far, axis=1)]),
-        np.concatenate([a.edge_layer[edges_a], b.edge_layer[edges_b], layers]).astype(np.int32),
-        np.concatenate([a.edge_unit[edges_a], b.edge_unit[edges_b], units]).astype(np.int32),
-        offsets, vertices, edges,
-        np.concatenate([a.cell_hashes, b.cell_hashes[seam_of_b < 0]]),
-    )
-    return planar, (np.flatnonzero(kept_a), np.flatnonzero(kept_b))
-
-
-def _numbered(kept: np.ndarray[tuple[int], np.dtype[np.bool_]], first: int) -> Int32:
-    """New ids of what is kept, from `first` on, -1 for the rest."""
-    ids = np.full(len(kept), -1, np.int32)
-    ids[kept] = np.arange(first, first + int(kept.sum()), dtype=np.int32)
-    return ids
+        return None
+    points, values = np.empty((n_vertices, 2)), np.empty((n_vertices, first.values.shape[1]))
+    ends = np.empty((n_edges + len(across), 2), np.int32)
+    layers, units = np.full(len(ends), -1, np.int32), np.full(len(ends), -1, np.int32)
+    for partition, vertex_map, edge_map in zip((first, second), vertex_maps, edge_maps):
+        planar = partition.planar
+        _joining_kernels.put_rows(planar.points, vertex_map, points)
+        _joining_kernels.put_rows(partition.values, vertex_map, values)
+        _joining_kernels.put_edges(
+            planar.edges, planar.edge_layer, planar.edge_unit, vertex_map, edge_map, ends, layers, units)
+    ends[across] = np.stack(far, axis=1)
+    layers[across[1:-1]], units[across[1:-1]] = a.edge_layer[seam.ending], a.edge_unit[seam.ending]
+    hashes = np.concatenate([a.cell_hashes, b.cell_hashes[seams_of[1] < 0]])
+    return PlanarComplex(points, ends, layers, units, offsets, vertices, edges, hashes), values

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
+import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ from torch import fx, nn
 
 from . import switches
 from .curves import APPROXIMABLE, FINEST, curve_step, curved
-from .errors import Offender, UnsupportedModelError
+from .errors import Offender, UnsupportedModelError, shape_text
 from .network import FAR, Call, Network, Reference, Step
 from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Affine, Kink
 from .outputs import chosen_output, head_of
@@ -37,6 +40,12 @@ from .tracing import (
 
 Rule = Affine | Kink | None
 
+PACKAGE = __name__.split(".")[0]
+
+ROW_ROUNDINGS = 1e-9
+"""Of the largest output: products of matrices that have several rows may be summed in another order than those of one, which
+changes d terms by d roundings of float64 each; this is enough for d = 1000 in every one of a thousand layers."""
+
 SIZES = (2, 3)
 """Batches for which what depends on the size of the batch alone is tried out."""
 
@@ -57,6 +66,17 @@ class Reading:
     input_shape: tuple[int, ...] = ()
     reference: nn.Module | None = None
     parameters: dict[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def batch_note(self) -> str:
+        """That an input looks like a batch: it has rows, of each of which the model makes one row, alone; or ""."""
+        inside, outside = self.input_shape, self.output_shape
+        if len(inside) != 2 or len(outside) != 2 or inside[0] != outside[0] or inside[0] == 1 or inside[1] == outside[1]:
+            return ""  # what keeps the shape may be a function of each entry, such as of a picture
+        if self.offenders or not _takes_rows_apart(self.reference, inside):
+            return ""
+        return (f"an input of shape {shape_text(inside)} gives outputs of shape {shape_text(outside)}, which looks like a "
+                f"batch of {inside[0]}; one input is expected")
 
     @property
     def offenders(self) -> tuple[Offender, ...]:
@@ -103,8 +123,17 @@ def lower(
         If the model is not callable.
     ValueError
         If `output` names none of the outputs, or `approximate` is not a finite number from 1e-10 on.
+
+    Warns
+    -----
+    UserWarning
+        If `input_shape` looks like that of a batch.
     """
-    return read(model, input_shape, output, approximate).network()
+    reading = read(model, input_shape, output, approximate)
+    network = reading.network()
+    if reading.batch_note:
+        warnings.warn(f"model: {reading.batch_note}", stacklevel=_level_outside())
+    return network
 
 
 def read(
@@ -121,6 +150,27 @@ def read(
     reading.input_shape = input_shape
     reading.reference = DoubleModel(module.double(), place)
     return reading
+
+
+def _level_outside() -> int:
+    """The stack level, for a warning of the caller's, of the code that called this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _takes_rows_apart(model: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a model makes of every row of one input what it makes of an input of this row alone."""
+    x = torch.linspace(-1, 1, math.prod(shape), dtype=torch.float64).reshape(shape)
+    try:
+        with torch.no_grad():
+            together, apart = model(x[None])[0], model(x[:, None])[:, 0]
+            if together.shape != apart.shape or not together.numel():
+                return False
+            return bool((together - apart).abs().max() <= ROW_ROUNDINGS * together.abs().max())
+    except Exception:  # it takes no other number of rows
+        return False
 
 
 def _is_tolerance(value: Any) -> bool:
@@ -198,6 +248,14 @@ class _Walk:
             self.constants[node.name] = value  # the size of an axis other than the batch axis
             return
         self._take_rows(node)
+        path, kind = kind_of_module(node)
+        if kind and inputs & self.varying:
+            if path not in self.refused:
+                self.refused.add(path)
+                self.reading.entries.append(
+                    Offender(path, kind, shapes_text(node).split(" -> ")[0], *WHOLE_MODULES[kind]))
+            self.varying.add(node.name)
+            return
         if -1 in unit_shape(node) and inputs & self.varying and str(self.batch) not in map(str, shape_of(node)[1:]):
             by_mask = any(n.name in self.constants and _is_mask(self.constants[n.name]) for n in node.all_input_nodes)
             if not any(n.name in self.varying and -1 in unit_shape(n) for n in node.all_input_nodes):
@@ -205,14 +263,6 @@ class _Walk:
                     path_of(node), operation_of(node), shapes_text(node),
                     "it takes entries by a mask of truth values" if by_mask else "its shape is known only when it runs",
                     "their places as a list of numbers"))
-            self.varying.add(node.name)
-            return
-        path, kind = kind_of_module(node)
-        if kind and inputs & self.varying:
-            if path not in self.refused:
-                self.refused.add(path)
-                self.reading.entries.append(
-                    Offender(path, kind, shapes_text(node).split(" -> ")[0], *WHOLE_MODULES[kind]))
             self.varying.add(node.name)
             return
         if not isinstance(value, (torch.Tensor, list, tuple)):

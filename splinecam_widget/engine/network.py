@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
 from .layers import Layer
@@ -143,24 +144,39 @@ class Step:
         """Names of the arguments that hold references."""
         return tuple(name for name, value in self.arguments.items() if _has_reference(value))
 
-    def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor, is_last: bool = False) -> torch.Tensor:
+    def pattern(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
         """Of a layer's kink: the pieces (B, m) that its units are on, from the results of all steps.
 
-        `tolerance` holds the rounding errors of what decides; of several pieces that it leaves open, the first is taken, or the
-        last.
+        `tolerance` holds the rounding errors of what decides; of several pieces that it leaves open, the first is taken.
         """
         if self.kind == "settle":
-            entries = results[self.sources[1]]
-            errors = tolerance.reshape(entries.shape[1:])
-            certain = (entries - errors).amax(1, keepdim=True)
-            may_win = (entries + errors >= certain).to(torch.int8)
-            return may_win.shape[1] - 1 - may_win.flip(1).argmax(1) if is_last else may_win.argmax(1)
-        if is_last:
-            tolerance = -tolerance
+            return self._may_win(results, tolerance).to(torch.int8).argmax(1)
         if self.kind == "curve":
             knots, values, period = (self.arguments[k] for k in "123")
             return pieces(_as_rows(results[self.sources[0]]) - tolerance, bends(knots, values, period), period)
         return _as_rows(results[self.sources[0]]) > tolerance
+
+    def open_pieces(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
+        """Pieces that rounding errors leave open: first and last (B, 2, m); of a maximum each of k entries (B, k, m)."""
+        if self.kind == "settle":
+            return self._may_win(results, tolerance)
+        return torch.stack([self.pattern(results, tolerance), self.pattern(results, -tolerance)], 1)
+
+    def have_common_piece(self, open_pieces: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether (g, m) all rows of a run of `open_pieces` (B, ...) may be on one piece; runs begin at `starts` (g,)."""
+        if self.kind == "settle":  # entries have no order: one must do for all
+            found = np.logical_and.reduceat(open_pieces, starts).any(axis=1)
+        else:
+            first, last = np.moveaxis(open_pieces, 1, 0)
+            found = np.maximum.reduceat(first, starts) <= np.minimum.reduceat(last, starts)
+        return np.asarray(found)
+
+    def _may_win(self, results: Mapping[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
+        """Whether (B, k, m) each of the k entries that a maximum is taken of may be the largest."""
+        entries = results[self.sources[1]]
+        errors = tolerance.reshape(entries.shape[1:])
+        certain = (entries - errors).amax(1, keepdim=True)
+        return entries + errors >= certain
 
     def result(self, results: Mapping[str, Any]) -> Any:
         """What the step makes of earlier results."""
@@ -224,6 +240,11 @@ class Network:
     n_outputs: int
     reference: torch.nn.Module | None = None
     device: str = "cpu"
+
+    def __repr__(self) -> str:
+        inputs = " x ".join(map(str, self.input_shape))
+        return (f"Network({len(self.steps):,} steps, {len(self.layers)} layers of kinks; {inputs} inputs, "
+                f"{self.n_outputs:,} outputs)")
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"reference": None}

@@ -38,6 +38,9 @@ def chosen_output(program: torch.export.ExportedProgram, output: str | int | Non
             return 0, nodes.get(names[0])
         raise UnsupportedModelError(
             f"model: expected one output tensor, got {_listed(places, names, nodes)}; choose one with output=...")
+    if len(places) == 1 and not places[0][0]:
+        raise ValueError("output: expected None, since it picks one of several tensors that a model returns (not a class) and "
+                         f"this model returns one tensor, got {output!r}")
     found = [place for path, place in places if path and _key(path[0]) == output and type(output) in (str, int)]
     if len(found) != 1:
         problem = "nothing of that name or number" if not found else f"{len(found)} tensors"

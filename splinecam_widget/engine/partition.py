@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .arrays import Float64, as_numbers
+from .arrays import Float64, as_numbers, span_text
 from .cells import Cells
-from .errors import percent_text
+from .errors import percent_text, sizes_text
 from .evaluation import evaluate, patterns_at, row_chunks
 from .layers import Layer
 from .network import Network
@@ -53,7 +53,7 @@ class Partition(Cells):
     zero_tolerances: tuple[Float64, ...] = field(default=(), kw_only=True)
 
     def __repr__(self) -> str:
-        shape = " x ".join(str(size) for size in self.plane.input_shape)
+        shape = sizes_text(self.plane.input_shape)
         kind = "" if self.is_exact else ", of an approximation"
         kind += "" if self.is_complete else f", {percent_text(self.share)} of the area asked for"
         return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
@@ -152,7 +152,7 @@ class Partition(Cells):
         asked = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
             if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
-                raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {asked.min()} to {asked.max()}")
+                raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {span_text(asked)}")
             asked = self.centroids[asked]
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:

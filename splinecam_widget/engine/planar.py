@@ -80,6 +80,9 @@ class PlanarComplex:
     cell_edges: Int32
     cell_hashes: UInt64
 
+    def __repr__(self) -> str:
+        return f"PlanarComplex({self.n_cells:,} cells, {self.n_vertices:,} vertices, {len(self.edges):,} edges)"
+
     @classmethod
     def single_cell(cls, polygon: Float64) -> PlanarComplex:
         """The polygon (k, 2), counter-clockwise, as one cell."""

@@ -43,6 +43,11 @@ class Made(NamedTuple):
     versions: dict[str, str]
     certificate: Certificate
 
+    def __repr__(self) -> str:
+        digest, n_layers = self.model.get("digest", "?")[:8], len(self.model["layers"])
+        sound = "sound" if self.certificate.is_sound else "not sound"
+        return f"Made(network {digest}, {n_layers} layers of kinks; certificate {sound})"
+
 
 def model_record(network: Network) -> dict[str, Any]:
     """What is said of a network where it cannot be stored itself."""

@@ -40,10 +40,6 @@ CONFIDENCE = 8.0
 LERP_ROUNDINGS = 6.0
 """A new vertex interpolates twice, each time with a subtraction, a product and a sum."""
 
-_WITH_INFINITIES: Any = np.errstate(over="ignore", invalid="ignore")
-"""Squares of large values overflow; whether outputs are finite is asked at the end."""
-
-
 @dataclass(frozen=True)
 class Bound:
     """Bounds of one tensor, as rows (2, *shape): of its squared magnitude, and of its squared rounding error."""
@@ -74,11 +70,11 @@ class Bound:
         rows[:, :even][:, loses] = 0.0
         return Bound(rows)
 
-    @_WITH_INFINITIES
     def interpolated(self, peak: Float64) -> Bound:
         """The bound after interpolation to new vertices, with the magnitude `peak` (n,) as measured."""
         rows = np.empty((2, peak.size))
-        np.multiply(peak, peak, rows[0])
+        with np.errstate(over="ignore"):  # of a square; whether outputs are finite is asked at the end
+            np.multiply(peak, peak, rows[0])
         np.multiply(rows[0], (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2, rows[1])
         rows[1] += self.rows.numpy()[1].reshape(-1)
         return Bound(torch.from_numpy(rows).view(self.rows.shape))
@@ -103,9 +99,13 @@ def sizes(step: Step, bounds: Bounds) -> tuple[int, int]:
     return one, two
 
 
-@_WITH_INFINITIES
 def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     """The bound of a step's result from those of its sources."""
+    with np.errstate(over="ignore", invalid="ignore"):  # squares overflow; whether outputs are finite is asked at the end
+        return _step_bound(step, bounds)
+
+
+def _step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
     rule = step.rule
     if step.kind in ("condition", "choice"):
         return _choice_bound(step, bounds)
@@ -130,7 +130,8 @@ def step_bound(step: Step, bounds: Bounds) -> Bound | list[Bound]:
         return [Bound(rows) for rows in found]
     if rule.coefficients == "selection":
         return Bound(found if parts.constant is None else torch.stack([found[0] + parts.constant, found[1]]))
-    square, variance = found.numpy()  # fresh memory, so written in place
+    rows = found.numpy()  # fresh memory, so written in place
+    square, variance = rows[0, ...], rows[1, ...]  # of one number for each input, still arrays
     if parts.constant is not None:
         square += parts.constant.numpy()
     if parts.factor > 1:

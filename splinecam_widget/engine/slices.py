@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Float64, as_numbers, as_real
+from .errors import sizes_text
 
 DEFAULT_MARGIN = 1.5
 """Side of the default domain over the larger extent of the anchors."""
@@ -47,6 +48,11 @@ class Slice:
     domain: Float64
     anchors: Float64 | None = None
 
+    def __repr__(self) -> str:
+        anchors = "" if self.anchors is None else ", through three anchors"
+        return (f"Slice({sizes_text(self.input_shape)} inputs; domain of {len(self.domain)} corners, "
+                f"area {polygon_area(self.domain):.6g}{anchors})")
+
     @classmethod
     def through(cls, x1: Any, x2: Any, x3: Any, domain: Any = None) -> Slice:
         """The slice through three anchors.
@@ -67,9 +73,9 @@ class Slice:
             If shapes differ, entries are not finite real numbers, anchors are equal or on one line, or the domain is bad.
         """
         points, roundoffs = zip(*(as_numbers(x, name) for x, name in zip((x1, x2, x3), ("x1", "x2", "x3"))))
-        for point, name in zip(points[1:], ("x2", "x3")):
-            if point.shape != points[0].shape:
-                raise ValueError(f"{name}: expected the shape of x1, {points[0].shape}, got {point.shape}")
+        if len({point.shape for point in points}) > 1:
+            shapes = [point.shape for point in points]
+            raise ValueError(f"x1, x2, x3: expected three of one shape, got {shapes[0]}, {shapes[1]} and {shapes[2]}")
         _check_dimensions(points[0], "x1")
         basis = _basis_through(points, max(roundoffs))
         origin = points[0]
@@ -354,6 +360,7 @@ def as_domain(domain: Any) -> Float64:
         If it is not a (k, 2) array with k >= 3, not convex, too large for float64, or its area is zero.
     """
     polygon, roundoff = as_numbers(domain, "domain")
+    polygon = np.ascontiguousarray(polygon)  # loops are compiled for these
     if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
         raise ValueError(f"domain: expected the corners of a convex polygon, shape (k, 2) with k >= 3, got {polygon.shape}")
     largest = float(np.abs(polygon).max())

@@ -8,6 +8,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -123,8 +124,13 @@ def write(path: str | os.PathLike[str], cells: Cells) -> None:
         with beside.open("xb") as file:
             _write_arrays(file, {"about": np.array(json.dumps(about)), **arrays})
         beside.replace(target)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None  # of the kind that the number stands for
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what kept it from being written may keep it from being removed
+            beside.unlink()
 
 
 def _write_arrays(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:

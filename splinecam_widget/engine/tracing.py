@@ -54,19 +54,20 @@ def _exported(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.E
                 continue
             raise UnsupportedModelError(
                 f"model: expected a module that runs on inputs of shape (batch, {', '.join(map(str, input_shape))}) "
-                f"for any batch size and without data-dependent branches, but {_problem(error)}"
+                f"for any batch size and without data-dependent branches, but {_problem(error, input_shape)}"
             ) from error
     raise AssertionError("unreachable")
 
 
-def _problem(error: BaseException) -> str:
+def _problem(error: BaseException, input_shape: tuple[int, ...]) -> str:
     text = " ".join(str(error).split())
     if "specialized it to be a constant" in text:
         return "it runs for one size of batch only: take x.shape[0] for the size of the batch, len(x) is a fixed number"
     if "data-dependent" in text:
         return ("it branches on values that depend on the input, or takes entries by a mask of truth values (take them by "
                 "their places, mask.nonzero(), instead)")
-    return f"tracing it raised {type(error).__name__}: {text[:600]}"
+    return (f"tracing it raised {type(error).__name__}: {text[:600].rstrip('.')}; the model was given inputs of shape "
+            f"{shape_text((1, *input_shape))}, the shape of the anchors or the slice, each with a batch axis in front")
 
 
 class _WithoutGraphs(io.TextIOBase):

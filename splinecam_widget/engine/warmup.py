@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from numba.core.registry import cpu_target
 
+from . import _cell_kernel, _cell_measures
 from .boundary import winners_of
 from .explorer import Explorer
 from .network import Call, Network, Reference, Step
@@ -24,9 +27,10 @@ def is_warm() -> bool:
 
 
 def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
-    """Compile every loop that a partition, its clipping, its boundary and its measures use, or load it from disk.
+    """Compile every loop that partitions, changes of the view, boundaries and measures use, or load it from disk.
 
-    Safe to call from several threads; later calls return at once. Models are not traced meanwhile.
+    Safe to call from several threads; later calls return at once. Models are not traced meanwhile, and afterwards nothing is
+    left to be compiled or loaded in the middle of a trace.
 
     Parameters
     ----------
@@ -36,19 +40,35 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     with TRACING:
         if _done.is_set():
             return
-        network = small_network()
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
-        report("compiling: subdivision")
-        explorer = Explorer(network, plane)
+        report("subdivision")
+        explorer = Explorer(small_network(), plane)
         explorer.show(plane)
-        report("compiling: clipping")
-        partition = explorer.show(plane.with_domain(rectangle(-0.5, 0.5, -0.5, 0.5)))
-        report("compiling: boundary")
+        report("large pictures")
+        Explorer(large_network(), plane).show(plane)
+        report("changes of the view")
+        explorer.show(plane.with_domain(rectangle(-0.5, 1.0, -1.0, 1.0)))
+        partition = explorer.show(plane.with_domain(rectangle(-0.5, 1.5, -1.0, 1.0)))
+        report("boundary")
         winners_of(partition)
-        report("compiling: measures")
+        report("measures")
         _ = partition.areas, partition.n_regions, partition.slope_norms
         partition.locate([[0.0, 0.0]])
         _done.set()
+
+
+def is_on_disk() -> bool:
+    """Whether numba keeps the loops of this source for this processor, so that `warm_up` only has to load them."""
+    return all(_is_kept(kernel) for kernel in (_cell_kernel.split_cells, _cell_measures.locate_points))
+
+
+def _is_kept(kernel: Any) -> bool:
+    """Numba's own index of a loop is empty where its source has changed; a key's second part is the processor."""
+    try:
+        here = cpu_target.target_context.codegen().magic_tuple()
+        return any(key[1] == here for key in kernel._cache._cache_file._load_index())
+    except Exception:  # nothing is kept, or by another version of numba in another way
+        return False
 
 
 def small_network() -> Network:
@@ -56,20 +76,37 @@ def small_network() -> Network:
 
     Made without a trace, which would change torch's behaviour in other threads, and without torch's generator.
     """
+    first, second, third = _weights((2, 12), (4, 6), (6, 3))
+    pool = Rewriting("pool", "amax", "", ((12,),))
+    entries = pool.add("entries", (Reference("a1"), torch.arange(12).reshape(3, 4)), (3, 4))
+    pool.add("shaped", (pool.extreme(entries, 3, 4, True), (4,)), (4,), is_last=True)
+    steps = (_linear("z1", "x", first), _relu("a1", "z1", 12), *pool.steps, _linear("z2", pool.steps[-1].name, second),
+             _relu("a2", "z2", 6), _linear("y", "a2", third))
+    return Network((2,), "x", "y", steps, "", False, 3)
+
+
+def large_network() -> Network:
+    """A random net with enough cells for several threads. One unit is zero wherever one before it is off."""
+    first, second, third = _weights((2, 96), (96, 96), (96, 3))
+    second[0] = torch.eye(96, dtype=torch.float64)[0]
+    steps = (_linear("z1", "x", first), _relu("a1", "z1", 96), _linear("z2", "a1", second), _relu("a2", "z2", 96),
+             _linear("y", "a2", third))
+    return Network((2,), "x", "y", steps, "", False, 3)
+
+
+def _weights(*sizes: tuple[int, int]) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    steps: list[Step] = []
-    for n, m in ((2, 12), (4, 6), (6, 3)):
-        source = steps[-1].name if steps else "x"
-        weight = torch.randn(m, n, generator=generator, dtype=torch.float64)
-        arguments = {"input": Reference(source), "weight": weight, "bias": 0.1 * weight[:, 0]}
-        steps.append(Step(f"z{n}", "linear", "", Call(torch.ops.aten.linear.default), arguments, "affine", AFFINE["linear"],
-                          (source,), (m,)))
-        if m > 3:
-            steps.append(Step(f"a{n}", "relu", "", Call(torch.ops.aten.relu.default), {"self": Reference(f"z{n}")}, "kink",
-                              KINKS["relu"], (f"z{n}",), (m,)))
-        if m == 12:
-            pool = Rewriting("pool", "amax", "", ((12,),))
-            entries = pool.add("entries", (Reference("a2"), torch.arange(12).reshape(3, 4)), (3, 4))
-            pool.add("shaped", (pool.extreme(entries, 3, 4, True), (4,)), (4,), is_last=True)
-            steps += pool.steps
-    return Network((2,), "x", "z6", tuple(steps), "", False, 3)
+    return [torch.randn(m, n, generator=generator, dtype=torch.float64) for n, m in sizes]
+
+
+def _linear(name: str, source: str, weight: torch.Tensor) -> Step:
+    bias = 0.1 * weight[:, -1]
+    bias[0] = 0.0
+    arguments = {"input": Reference(source), "weight": weight, "bias": bias}
+    return Step(name, "linear", "", Call(torch.ops.aten.linear.default), arguments, "affine", AFFINE["linear"], (source,),
+                (len(weight),))
+
+
+def _relu(name: str, source: str, n: int) -> Step:
+    call = Call(torch.ops.aten.relu.default)
+    return Step(name, "relu", "", call, {"self": Reference(source)}, "kink", KINKS["relu"], (source,), (n,))
