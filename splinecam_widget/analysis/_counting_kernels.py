@@ -103,8 +103,11 @@ def _column(x, left, width, n):
 def ball_areas(u, radii, norm, polygon):
     """Area (n,) of the part of each ball that lies in a convex polygon."""
     out = np.empty(len(u))
+    corners = np.arange(len(polygon))
     for i in range(len(u)):
-        if norm == 2:
+        if not meets(u[i, 0], u[i, 1], radii[i], norm, polygon, corners, 0, len(polygon)):
+            out[i] = 0.0  # where the sums below leave their rounding
+        elif norm == 2:
             out[i] = _disc_area(u[i, 0], u[i, 1], radii[i], polygon)
         else:
             out[i] = _square_area(u[i, 0], u[i, 1], radii[i], norm, polygon)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splinecam_widget.engine.arrays import Float64, generator_of
+from splinecam_widget.engine.arrays import Float64, generator_of, span_text
 from splinecam_widget.engine.boundary import Boundary, boundary_of
+from splinecam_widget.engine.errors import sizes_text
 
 from . import _sampling_kernels
 from .nearest import SegmentTree
@@ -51,6 +52,10 @@ class BoundarySample:
     classes: Int32
     residual: Float64
     boundary: Boundary
+
+    def __repr__(self) -> str:
+        return (f"BoundarySample({len(self.u):,} points, {sizes_text(self.x.shape[1:])} inputs; "
+                f"residual up to {float(self.residual.max(initial=0.0)):.2g})")
 
 
 def sample_of(partition: Cells, n: int, seed: Any, classes: tuple[int, int] | None, level: float) -> BoundarySample:
@@ -116,6 +121,10 @@ class BoundaryDistances:
     points: Float64
     boundary: Boundary
     partition: Cells
+
+    def __repr__(self) -> str:
+        spread = f"; distance {span_text(self.distance, '.6g')}" if len(self.points) else ""
+        return f"BoundaryDistances({len(self.points):,} points{spread})"
 
     def path(self, i: int) -> CellPath:
         """The cells from point i to the boundary.

@@ -36,6 +36,10 @@ class Betweenness:
     links: Float64
     pivots: Int64 | None
 
+    def __repr__(self) -> str:
+        kind = "exact" if self.pivots is None else f"estimated from {len(self.pivots):,} pivots"
+        return f"Betweenness({len(self.nodes):,} nodes, {len(self.links):,} links, {kind})"
+
     @property
     def is_exact(self) -> bool:
         """Whether paths from all nodes were counted."""

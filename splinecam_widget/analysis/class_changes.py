@@ -38,6 +38,10 @@ class ClassChanges:
     def __len__(self) -> int:
         return len(self.t)
 
+    def __repr__(self) -> str:
+        last = int(self.classes[-1, 1]) if len(self) else self.first
+        return f"ClassChanges({len(self):,} changes, from class {self.first} to class {last})"
+
 
 @dataclass(frozen=True, eq=False)
 class ClassChange:
@@ -56,6 +60,10 @@ class ClassChange:
     distance: float
     point: Float64
     classes: tuple[int, int]
+
+    def __repr__(self) -> str:
+        before, after = self.classes
+        return f"ClassChange(distance {self.distance:.6g}, from class {before} to class {after})"
 
 
 def changes_along(line: LinePartition, level: float) -> ClassChanges:

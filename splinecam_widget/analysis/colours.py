@@ -67,7 +67,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
         ids = (cells.planar.cell_hashes >> np.uint64(32)) % np.uint64(len(palette))
         return Colouring(palette[ids], none, {"kind": "none", "title": "one colour per activation pattern"})
     if color_by == "area":
-        return _scale(cells.areas, "cell area", True)
+        return _scale(cells.areas, "cell area", True, cells.areas)
     if color_by == "slope":
         return _scale(cells.slope_norms, "slope norm", False)
     if color_by == "output":
@@ -138,20 +138,35 @@ VIRIDIS_HEX = (
 VIRIDIS = words_of(np.frombuffer(bytes.fromhex(VIRIDIS_HEX), np.uint8).reshape(256, 3))
 
 
-def _scale(values: Float64, title: str, is_log: bool) -> Colouring:
-    """Viridis from the 1st to the 99th percentile, so that one sliver does not take the whole scale."""
+def _scale(values: Float64, title: str, is_log: bool, weights: Float64 | None = None) -> Colouring:
+    """Viridis from the 1st to the 99th percentile, so that one sliver does not take the whole scale.
+
+    With weights (C,), from where 1% of their sum lies below to where 1% lies above: areas by area, for slivers are many.
+    """
     finite = np.log10(np.maximum(values, np.finfo(np.float64).tiny)) if is_log else values
-    low, high = (float(v) for v in np.percentile(finite, [1, 99]))
+    ends = np.percentile(finite, [1, 99])
+    if weights is not None:
+        own = _quantiles(finite, weights, [0.01, 0.99])
+        ends = own if own[1] > own[0] else ends  # one size covers nearly everything
+    low, high = float(ends[0]), float(ends[1])
     if not high > low:  # by more than rounding, also of large numbers
         half = max(0.5, abs(low) * 2.0**-20)
         low, high = low - half, low + half
     # In halves: the span of numbers near the largest overflows.
     ids = np.clip((finite / 2 - low / 2) / (high / 2 - low / 2) * 255 + 0.5, 0, 255).astype(np.int64)
-    ends = (10**low, 10**high) if is_log else (low, high)
-    legend = {"kind": "scale", "title": title, "low": ends[0], "high": ends[1], "log": is_log,
+    said = (10**low, 10**high) if is_log else (low, high)
+    legend = {"kind": "scale", "title": title, "low": said[0], "high": said[1], "log": is_log,
               "is_low_clipped": bool(finite.min() < low), "is_high_clipped": bool(finite.max() > high),
               "palette": [hex_of(word) for word in VIRIDIS[::17]]}
     return Colouring(VIRIDIS[ids], np.empty(0, np.uint32), legend, values)
+
+
+def _quantiles(values: Float64, weights: Float64, shares: list[float]) -> Float64:
+    """The values up to which such shares of the weights lie."""
+    order = np.argsort(values, kind="stable")
+    sums = np.cumsum(weights[order])
+    out: Float64 = values[order[np.minimum(np.searchsorted(sums, np.multiply(shares, sums[-1])), len(order) - 1)]]
+    return out
 
 
 def _output_colours(cells: Cells) -> UInt32:

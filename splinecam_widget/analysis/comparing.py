@@ -243,10 +243,6 @@ def _check_same_place(p: Cells, q: Cells) -> None:
         raise ValueError(f"q: expected a slice of inputs of shape {ours.input_shape}, as p has, got {theirs.input_shape}")
     corners, others = ours.domain, theirs.domain
     reach = float(np.abs(corners).max())
-    if not _is_same_polygon(corners, others, PLANE_ROUNDINGS * UNIT_ROUNDOFF * reach):
-        part = "".join(f"; {name} is {percent_text(cells.share)} of the area asked for"
-                       for cells, name in ((p, "p"), (q, "q")) if not cells.is_complete)
-        raise ValueError(f"q: expected a partition of the domain of p, {corners.tolist()}, got {others.tolist()}{part}")
     # Of every entry: the magnitudes that are added up to it.
     sizes = np.abs(ours.origin) + reach * np.abs(ours.basis).sum(axis=0)
     apart = np.abs(ours.to_input(corners) - theirs.to_input(corners)).max(axis=0)
@@ -255,6 +251,10 @@ def _check_same_place(p: Cells, q: Cells) -> None:
         what = "origin" if is_moved else "basis"
         raise ValueError(f"q: expected a partition of the slice of p, got one with another {what}: inputs at the same slice "
                          f"coordinates are up to {apart.max():.3g} apart")
+    if not _is_same_polygon(corners, others, PLANE_ROUNDINGS * UNIT_ROUNDOFF * reach):
+        part = "".join(f"; {name} is {percent_text(cells.share)} of the area asked for"
+                       for cells, name in ((p, "p"), (q, "q")) if not cells.is_complete)
+        raise ValueError(f"q: expected a partition of the domain of p, {corners.tolist()}, got {others.tolist()}{part}")
 
 
 def _is_same_polygon(corners: Float64, others: Float64, bound: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.arrays import Float64, as_numbers, span_text
 from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.slices import MAX_COORDINATE
 
@@ -38,6 +38,10 @@ class LocalCounts:
     n_regions: Int64
     n_vertices: Int64
     areas: Float64
+
+    def __repr__(self) -> str:
+        spread = f", {span_text(self.n_cells)} cells around each" if len(self.n_cells) else ""
+        return f"LocalCounts({len(self.n_cells):,} points{spread})"
 
     @property
     def densities(self) -> Float64:

@@ -21,7 +21,7 @@ PATH_POLYGONS = 2000
 SEAM = 0.25
 """Points by which colours overlap, see `svg.SEAM`."""
 
-LABELS = ("$u_1$ (input-space units)", "$u_2$ (input-space units)")
+LABELS = ("$u_0$ (input-space units)", "$u_1$ (input-space units)")
 
 
 def axes_of(
@@ -29,7 +29,9 @@ def axes_of(
     rasterized: bool, is_named: bool,
 ) -> Any:
     """See `Cells.plot`."""
-    package("matplotlib", "plot")
+    kinds = package("matplotlib.axes", "plot")
+    if ax is not None and not isinstance(ax, kinds.Axes):
+        raise TypeError(f"ax: expected matplotlib axes or None, got {ax!r:.80}")
     if ax is None:
         pyplot = package("matplotlib.pyplot", "plot")
         ax = pyplot.subplots(layout="constrained")[1]

@@ -29,7 +29,7 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
         "tools": "pan,wheel_zoom,box_zoom,reset,save", "active_scroll": "wheel_zoom", "match_aspect": True,
         "frame_width": max(LEAST_FRAME, round(width)), "frame_height": max(LEAST_FRAME, round(height)),
         "x_range": (drawing.low[0], drawing.high[0]), "y_range": (drawing.low[1], drawing.high[1]),
-        "x_axis_label": "u₁ (input-space units)", "y_axis_label": "u₂ (input-space units)", **options,
+        "x_axis_label": "u₀ (input-space units)", "y_axis_label": "u₁ (input-space units)", **options,
     })
     edge_width, boundary_width = drawing.line_widths(width, height, cells.n_cells)
     offsets, points = drawing.offsets.tolist(), drawing.points.T.tolist()
@@ -55,7 +55,7 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
         plot.scatter(*np.ascontiguousarray(cells.plane.anchors.T), size=8, fill_color="white", line_color=BOUNDARY_COLOUR,
                      name="anchors")
     plot.add_tools(models.HoverTool(renderers=[shown], point_policy="follow_mouse", tooltips=[
-        ("cell", "@cell"), ("class", "@class"), ("area", "@area{0.[000]e+0}"), ("slope norm", "@slope_norm"),
-        ("linear region", "@region")]))
+        ("cell", "@cell"), ("class", "@class"), ("area", "@area{%.6g}"), ("slope norm", "@slope_norm{%.6g}"),
+        ("linear region", "@region")], formatters={"@area": "printf", "@slope_norm": "printf"}))
     plot.tags = [*plot.tags, {"record": cells.record()}]
     return plot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.arrays import Float64, span_text
 from splinecam_widget.engine.evaluation import evaluate, row_chunks
 from splinecam_widget.engine.layers import Layer
 from splinecam_widget.engine.network import Network
@@ -42,6 +42,10 @@ class ActiveUnits:
     places: Int64
     pieces: Int64
 
+    def __repr__(self) -> str:
+        return (f"ActiveUnits({len(self.units):,} of {self.layer.n_units:,} units on, "
+                f"{self.layer.path or 'model'} ({self.layer.operation}))")
+
 
 def cell_ids(partition: Partition, cells: Any) -> Int64:
     """A user's cell ids checked, (n,) or ().
@@ -56,7 +60,7 @@ def cell_ids(partition: Partition, cells: Any) -> Int64:
     if ids.dtype.kind not in "iu" or ids.ndim > 1:
         raise ValueError(f"cells: expected a cell id or ids (n,), got {ids.dtype} of shape {ids.shape}")
     if ids.size and not (ids.min() >= 0 and ids.max() < partition.n_cells):
-        raise ValueError(f"cells: expected ids from 0 to {partition.n_cells - 1}, got {ids.min()} to {ids.max()}")
+        raise ValueError(f"cells: expected ids from 0 to {partition.n_cells - 1}, got {span_text(ids)}")
     return ids.astype(np.int64)
 
 

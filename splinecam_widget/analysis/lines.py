@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.arrays import Float64, as_numbers, span_text
 from splinecam_widget.engine.compute import network_of
 from splinecam_widget.engine.evaluation import patterns_at
 from splinecam_widget.engine.network import Network
@@ -141,7 +141,7 @@ class LinePartition:
         place, _ = as_numbers(t, "t")
         cells = self.locate(place)
         if (cells < 0).any():
-            raise ValueError(f"t: expected numbers from 0 to 1, got {place.min()} to {place.max()}")
+            raise ValueError(f"t: expected numbers from 0 to 1, got {span_text(place)}")
         share = (place - self.t[cells]) / (self.t[cells + 1] - self.t[cells])
         left, right = self.values[cells], self.values[cells + 1]
         found: Float64 = left + share[..., None] * (right - left)
@@ -176,11 +176,11 @@ class LinePartition:
             raise ValueError(f"where: expected cell ids (n,) or numbers t (n,), got shape {asked.shape}")
         if asked.dtype.kind in "iu":
             if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
-                raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {asked.min()} to {asked.max()}")
+                raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {span_text(asked)}")
             asked = self.middles[asked]
         place, _ = as_numbers(asked, "where")
         if (self.locate(place) < 0).any():
-            raise ValueError(f"where: expected numbers t from 0 to 1, got {place.min()} to {place.max()}")
+            raise ValueError(f"where: expected numbers t from 0 to 1, got {span_text(place)}")
         return patterns_at(self.network, self.zero_tolerances, lambda rows: self.to_input(place[rows]), len(place))
 
     def class_changes(self, level: float = 0.0) -> ClassChanges:

@@ -39,6 +39,9 @@ class Route:
     edge_ids: Int64
     cost: float
 
+    def __repr__(self) -> str:
+        return f"Route({len(self.nodes):,} nodes, {len(self.links):,} links, cost {self.cost:.6g})"
+
 
 def distances_from(graph: RegionGraph, source: Any, weight: str) -> Any:
     """See `RegionGraph.distances`."""

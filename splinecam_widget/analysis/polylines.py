@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splinecam_widget.engine.arrays import span_text
+
 from . import _polyline_kernels
 
 Float64 = NDArray[np.float64]
@@ -54,6 +56,10 @@ class Polylines:
 
     def __len__(self) -> int:
         return len(self.is_closed)
+
+    def __repr__(self) -> str:
+        return (f"Polylines({len(self):,} lines, {int(self.is_closed.sum()):,} of them closed, {len(self.points):,} points, "
+                f"length {float(self.lengths.sum()):.6g})")
 
     @cached_property
     def lengths(self) -> Float64:
@@ -132,7 +138,7 @@ def polylines_of(points: Any, segments: Any, labels: Any = None, is_border_node:
     if pairs.shape[1] != 2:
         raise ValueError(f"segments: expected shape (S, 2), got {pairs.shape}")
     if len(pairs) and not (pairs.min() >= 0 and pairs.max() < len(places)):
-        raise ValueError(f"segments: expected nodes from 0 to {len(places) - 1}, got {pairs.min()} to {pairs.max()}")
+        raise ValueError(f"segments: expected nodes from 0 to {len(places) - 1}, got {span_text(pairs)}")
     marks = np.zeros((len(pairs), 0), np.int64) if labels is None else _integers(labels, "labels")
     if len(marks) != len(pairs):
         raise ValueError(f"labels: expected {len(pairs)} rows, one a segment, got {len(marks)}")

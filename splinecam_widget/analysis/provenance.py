@@ -36,6 +36,10 @@ class UnitCurve:
     edges: Int64
     lines: Polylines
 
+    def __repr__(self) -> str:
+        return (f"UnitCurve({self.name}; {len(self.edges):,} edges in {len(self.lines):,} lines, "
+                f"length {self.length:.6g})")
+
     @cached_property
     def length(self) -> float:
         """Input-space units."""

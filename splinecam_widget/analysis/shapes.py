@@ -29,6 +29,9 @@ class Shapes(NamedTuple):
     boundary: Any
     record: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Shapes({len(self.cells):,} cells, boundary of {len(self.boundary.geoms):,} lines)"
+
 
 def shapes_of(cells: Cells, level: float) -> Shapes:
     """See `Cells.to_shapely`."""

@@ -322,6 +322,9 @@ class RegionStatistics:
 
     of_cells: Statistics
 
+    def __repr__(self) -> str:
+        return f"RegionStatistics({self.of_cells.cells.n_regions:,} regions, area {self.of_cells.area:.6g})"
+
     @property
     def _ids(self) -> Int64:
         return self.of_cells.region_ids

@@ -28,6 +28,9 @@ class Tables(NamedTuple):
     cells: Any
     edges: Any
 
+    def __repr__(self) -> str:
+        return f"Tables({len(self.cells):,} cells, {len(self.edges):,} edges)"
+
 
 def tables_of(cells: Cells, level: float) -> Tables:
     """See `Cells.to_pandas`."""

@@ -48,6 +48,9 @@ class CellPath:
     def __len__(self) -> int:
         return len(self.cells)
 
+    def __repr__(self) -> str:
+        return f"CellPath({len(self):,} cells, length {float(np.linalg.norm(self.points[-1] - self.points[0])):.6g})"
+
 
 def cells_along(partition: Tessellation, a: Any, b: Any) -> CellPath:
     """See `Tessellation.cells_along`."""

@@ -37,7 +37,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         ("comparison", lambda: compare(partition, partition).shared_length),
     )
     for name, step in steps:
-        report(f"compiling: {name}")
+        report(name)
         step()
 
 
