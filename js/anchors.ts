@@ -25,9 +25,9 @@ export function anchorMark(index: number): SVGSVGElement {
   text.textContent = letter;
   return svgElement(
     "svg",
-    { viewBox: "0 0 32 32", width: 32, height: 32, "aria-hidden": "true", class: "sc-mark" },
+    { viewBox: "0 0 32 32", width: 32, height: 32, "aria-hidden": "true", class: "sc-mark", color: colour },
     outline({ fill: "none", stroke: "rgba(10, 12, 18, 0.55)", "stroke-width": 5 }),
-    outline({ fill: colour, stroke: "#ffffff", "stroke-width": 2.4 }),
+    outline({ class: "sc-mark-shape", fill: colour, stroke: "#ffffff", "stroke-width": 2.4 }),
     text,
   );
 }

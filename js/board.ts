@@ -5,6 +5,7 @@
  * that is the session's business. `board_painting.ts` draws the canvas.
  */
 
+import { ANCHORS } from "./anchors.ts";
 import { BoardPainting } from "./board_painting.ts";
 import { Camera } from "./camera.ts";
 import { assign, element } from "./dom.ts";
@@ -209,15 +210,27 @@ export class Board {
   private updateHandles(): void {
     const pixels = this.places.map((place, index) => (place === null ? this.dock(index) : toPixel(this.shown, this.size, place)));
     const isDocked = this.places.map((place) => place === null);
-    const texts = this.places.map((place) => (place === null ? "not on the board" : this.nameOf(place)));
-    this.handles.update(this.message === null ? [null, null, null] : pixels, this.size, texts, isDocked);
+    const isBetween = this.places.map(
+      (place, index) => this.message?.mode === "images" && place !== null && index !== this.draggedIndex && this.imageAt(place) < 0,
+    );
+    const texts = this.places.map((place, index) =>
+      place === null ? "not on the board" : `${isBetween[index] ? "not an image, at " : ""}${this.nameOf(place)}`,
+    );
+    const hints = isBetween.map((is, index) => (is ? `Anchor ${ANCHORS[index].letter} is not an image; it stands among images like it` : ""));
+    this.handles.update(this.message === null ? [null, null, null] : pixels, this.size, texts, isDocked, hints);
+  }
+
+  /** The image whose middle is exactly there, −1 for none. */
+  private imageAt(place: Point): number {
+    const index = this.message?.mode === "images" ? this.map.nearest(place) : -1;
+    const [x, y] = index < 0 ? [NaN, NaN] : this.map.position(index);
+    return x === place[0] && y === place[1] ? index : -1;
   }
 
   /** The image that is exactly there, as the tray calls it, or the coordinates. */
   private nameOf(place: Point): string {
-    const index = this.message?.mode === "images" ? this.map.nearest(place) : -1;
-    const [x, y] = index < 0 ? [NaN, NaN] : this.map.position(index);
-    if (x !== place[0] || y !== place[1]) {
+    const index = this.imageAt(place);
+    if (index < 0) {
       return formatPlace(place, this.shown[1] - this.shown[0]);
     }
     const label = this.message?.labels[index] ?? -1;

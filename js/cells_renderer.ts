@@ -10,16 +10,12 @@ import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
 import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
-import { polygonArea, type Point } from "./geometry.ts";
+import { areStroked, EDGE_WIDTH, edgeAlpha, idAlpha } from "./edges.ts";
+import type { Point } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
 import { strokeCellEdges, strokeSegments } from "./strokes.ts";
 
-/** Mean cell width, in CSS pixels, below which edges are found in the id buffer: no worse to look at, and paths cost more. */
-const LEAST_STROKED_CELL = 5;
-/** Mean cell width, in CSS pixels, at which edges have their full weight; they fade below. */
-const FULL_EDGE_CELL = 14;
-const EDGE_ALPHA = 0.55;
 const EDGE = "18, 22, 33";
 /** Under the lines of a sketch: no colour of a class or a scale. */
 const SKETCH_PAPER = "rgb(233, 235, 240)";
@@ -28,7 +24,6 @@ const BOUNDARY_HALO = "rgba(255, 255, 255, 0.95)";
 
 /** Where a picture or a sketch lies. */
 type Framed = Pick<PictureMessage, "centre" | "scale" | "domain">;
-type Counted = Framed & Pick<PictureMessage, "n_cells">;
 
 export class ConvexCellsView extends RendererView {
   declare model: ConvexCells;
@@ -133,7 +128,7 @@ export class ConvexCellsView extends RendererView {
     ctx.fillStyle = SKETCH_PAPER;
     ctx.fill();
     ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha({ ...sketch, n_cells: Math.max(sketch.n_cells, sketch.segments.length / 4) }, map, ratio).toFixed(3)})`;
-    ctx.lineWidth = 0.8 * ratio;
+    ctx.lineWidth = EDGE_WIDTH * ratio;
     this.pixels = toPixels(sketch.segments, map, this.pixels);
     strokeSegments(ctx, this.pixels, sketch.segments.length / 4, width, height);
     ctx.restore();
@@ -172,8 +167,8 @@ export class ConvexCellsView extends RendererView {
       const pieces = { points: picture.piecePoints, offsets: picture.pieceOffsets, indices: null };
       raster.fill(pieces, this.piecePixels, picture.pieceColours, false);
     }
-    if (cellWidth(picture, map, ratio) < LEAST_STROKED_CELL) {
-      raster.strokeIds(Math.round(256 * edgeAlpha(picture, map, ratio)));
+    if (!areStroked(picture, map, ratio)) {
+      raster.strokeIds(Math.round(256 * idAlpha(edgeAlpha(picture, map, ratio), ratio)));
     }
     image.width = width;
     image.height = height;
@@ -189,9 +184,9 @@ export class ConvexCellsView extends RendererView {
     height: number,
     ratio: number,
   ): void {
-    if (cellWidth(picture, map, ratio) >= LEAST_STROKED_CELL) {
+    if (areStroked(picture, map, ratio)) {
       ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha(picture, map, ratio).toFixed(3)})`;
-      ctx.lineWidth = 0.8 * ratio;
+      ctx.lineWidth = EDGE_WIDTH * ratio;
       strokeCellEdges(ctx, picture, this.pixels, width, height);
     }
     if (!picture.complete) {
@@ -214,17 +209,6 @@ export class ConvexCellsView extends RendererView {
       strokeSegments(ctx, this.boundaryPixels, n, width, height);
     }
   }
-}
-
-/** Edges fade where cells are so small that only edges would be seen. */
-function edgeAlpha(picture: Counted, map: PixelMap, ratio: number): number {
-  return EDGE_ALPHA * Math.min(1, cellWidth(picture, map, ratio) / FULL_EDGE_CELL);
-}
-
-/** Side of a square of the mean cell's area, in CSS pixels. */
-function cellWidth({ n_cells, domain, scale }: Counted, { ax, ay }: PixelMap, ratio: number): number {
-  const pixelsPerArea = Math.abs(ax * ay) / (scale * scale);
-  return Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
 }
 
 function sameMap(a: PixelMap, b: PixelMap | null): boolean {

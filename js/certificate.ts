@@ -104,6 +104,9 @@ export class CertificateBadge {
   private open(isOpen: boolean): void {
     this.panel.hidden = !isOpen;
     setAttribute(this.button, "aria-expanded", String(isOpen));
+    if (isOpen) {
+      this.panel.scrollIntoView({ block: "nearest" });
+    }
   }
 
   private show(state: BadgeState, figures: CertificateMessage["figures"]): void {

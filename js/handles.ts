@@ -51,13 +51,22 @@ export class Handles {
 
   /**
    * Shows the handles at pixels of a frame of `size` (null hides one), with a text of each place for screen readers. A handle
-   * whose place is outside waits at the frame's edge, from where it can be fetched; so do those that are docked.
+   * whose place is outside waits at the frame's edge, from where it can be fetched; so do those that are docked. One with a
+   * hint is hollow: its place is about where it belongs.
    */
-  update(pixels: readonly (Point | null)[], size: Size, texts: readonly string[], isDocked: readonly boolean[] = []): void {
+  update(
+    pixels: readonly (Point | null)[],
+    size: Size,
+    texts: readonly string[],
+    isDocked: readonly boolean[] = [],
+    hints: readonly string[] = [],
+  ): void {
     pixels.forEach((pixel, index) => {
       const handle = this.handles[index];
       assign(handle, { hidden: pixel === null });
       setAttribute(handle, "aria-valuetext", texts[index] ?? "");
+      assign(handle, { title: hints[index] ?? "" });
+      handle.classList.toggle("sc-hollow", (hints[index] ?? "") !== "");
       if (pixel !== null) {
         const isOutside = !contains([-1, size.width + 1, -1, size.height + 1], pixel);
         const [x, y] = isOutside ? clamped(pixel, [INSET, size.width - INSET, INSET, size.height - INSET]) : pixel;

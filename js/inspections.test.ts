@@ -31,6 +31,10 @@ test("a lost answer does not end all asking", () => {
   inspections.ask([2, 0]);
   mock.timers.tick(3000);
   assert.deepEqual(sent, [1, 2]);
+  assert.equal(inspections.answered(1), null);
+  mock.timers.tick(3000);
+  assert.deepEqual(inspections.answered(2), [2, 0], "late, and nothing was asked since");
+  assert.deepEqual(sent, [1, 2]);
   inspections.destroy();
   mock.timers.reset();
 });

@@ -7,8 +7,8 @@ const PATIENCE = 3000;
 
 export class Inspections {
   private lastId = 0;
-  private openId = 0;
-  private openPoint: Point = [0, 0];
+  private lastPoint: Point = [0, 0];
+  private isOpen = false;
   private next: Point | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -24,12 +24,12 @@ export class Inspections {
     this.next = null;
   }
 
-  /** Takes an answer; the point it is about, or null when nobody waits for it. */
+  /** Takes an answer; the point it is about, or null where something was asked since. One that was given up still counts. */
   answered(id: number): Point | null {
-    if (id !== this.openId) {
+    if (id !== this.lastId) {
       return null;
     }
-    const point = this.openPoint;
+    const point = this.lastPoint;
     this.release();
     return point;
   }
@@ -41,20 +41,20 @@ export class Inspections {
 
   private release(): void {
     clearTimeout(this.timer);
-    this.openId = 0;
+    this.isOpen = false;
     this.sendNext();
   }
 
   private sendNext(): void {
-    if (this.openId !== 0 || this.next === null) {
+    if (this.isOpen || this.next === null) {
       return;
     }
     const u = this.next;
     this.next = null;
     this.lastId += 1;
-    this.openId = this.lastId;
-    this.openPoint = u;
+    this.lastPoint = u;
+    this.isOpen = true;
     this.timer = setTimeout(() => this.release(), PATIENCE);
-    this.send(this.openId, u);
+    this.send(this.lastId, u);
   }
 }

@@ -1,10 +1,16 @@
-/** What is under the pointer: the cell at once, the rest when Python has answered. */
+/**
+ * What is under the pointer, as Python answers.
+ *
+ * A pixel shows the cell at its centre, and where cells are smaller than pixels the pointer may be in another one: the
+ * answer is what holds. All that is said is of one answer; while it is about another cell than the one pointed at, it dims.
+ */
 
 import { PngImage } from "./png_image.ts";
 import { element } from "./dom.ts";
 import { formatCount, formatNumber, formatPoint } from "./format.ts";
 import type { Point } from "./geometry.ts";
 import type { InspectionMessage } from "./protocol.ts";
+import { NO_POLYGON } from "./raster.ts";
 
 const MAX_BARS = 10;
 const MAX_PIXELATED = 96;
@@ -17,7 +23,8 @@ export class Inspector {
   private readonly facts = element("div", { class: "sc-facts" });
   private readonly bars = element("div", { class: "sc-bars" });
   private readonly body = element("div", { class: "sc-inspector-body" });
-  private answer: InspectionMessage | null = null;
+  private answer: { readonly message: InspectionMessage; readonly u: Point; readonly isExpired: boolean } | null = null;
+  private pointed: { readonly cell: number; readonly u: Point } | null = null;
 
   constructor() {
     const left = element("div", { class: "sc-inspector-main" }, this.title, this.facts);
@@ -26,36 +33,38 @@ export class Inspector {
     this.clear();
   }
 
-  /** Shows the cell under the pointer before Python has answered. */
+  /** The pointer is at `u`, where a pixel of cell `cell` is painted. */
   point(cell: number, u: Point): void {
-    this.empty.hidden = true;
-    this.body.hidden = false;
-    this.el.dataset["cell"] = String(cell);
-    const isKnown = this.answer?.cell === cell;
-    this.el.classList.toggle("sc-pending", !isKnown);
-    this.write(cell, u);
+    this.pointed = { cell, u };
+    this.write();
   }
 
-  /** Takes Python's answer; it may be for a point that the pointer has just left. */
-  update(answer: InspectionMessage, u: Point): void {
-    this.answer = answer;
-    const isSmall = answer.picture_size !== null && answer.picture_size[0] <= MAX_PIXELATED;
-    this.picture.update(answer.picture_size === null ? null : answer.picture, "Input under the pointer");
-    this.picture.el.classList.toggle("sc-pixelated", isSmall);
-    this.bars.replaceChildren(...bars(answer.values, answer.is_class));
-    this.el.classList.toggle("sc-pending", answer.cell !== Number(this.el.dataset["cell"]));
-    this.write(Number(this.el.dataset["cell"]), u);
+  /** Takes Python's answer, which may be for a point that the pointer has just left; whether it is for where it is. */
+  update(message: InspectionMessage, u: Point): boolean {
+    if (this.pointed === null) {
+      return false;
+    }
+    this.answer = { message, u, isExpired: false };
+    const { picture_size: size } = message;
+    this.picture.update(size === null ? null : message.picture, "Input under the pointer");
+    this.picture.el.classList.toggle("sc-pixelated", size !== null && size[0] <= MAX_PIXELATED);
+    this.bars.replaceChildren(...bars(message.values, message.is_class));
+    this.write();
+    return isSame(u, this.pointed.u);
   }
 
-  /** Another picture is on show: what was said of a cell's number is about another cell. */
+  /** Another picture is on show: the same number is another cell there. */
   expire(): void {
-    this.answer = null;
+    if (this.answer !== null) {
+      this.answer = { ...this.answer, isExpired: true };
+      this.write();
+    }
   }
 
   clear(): void {
-    this.empty.hidden = false;
-    this.body.hidden = true;
-    delete this.el.dataset["cell"];
+    this.pointed = null;
+    this.answer = null;
+    this.write();
   }
 
   destroy(): void {
@@ -63,16 +72,32 @@ export class Inspector {
     this.el.remove();
   }
 
-  private write(cell: number, u: Point): void {
-    const { answer } = this;
+  private write(): void {
+    const { pointed } = this;
+    this.empty.hidden = pointed !== null;
+    this.body.hidden = pointed === null;
+    if (pointed === null) {
+      delete this.el.dataset["cell"];
+      return;
+    }
+    const given = this.answer;
+    const answer = given?.message ?? null;
+    const isCurrent =
+      given !== null && !given.isExpired && (isSame(given.u, pointed.u) || given.message.cell === pointed.cell);
+    // An answer is left whole, with the place that it is about: outputs, and even the class, change within a cell.
+    const u = given === null ? pointed.u : given.u;
+    const cell = answer === null ? pointed.cell : (answer.cell ?? NO_POLYGON);
+    this.el.dataset["cell"] = String(cell);
+    this.el.classList.toggle("sc-pending", !isCurrent);
+    this.el.classList.toggle("sc-unanswered", answer === null);
     const said = answer === null ? "" : answer.error || answer.prediction;
     this.title.replaceChildren(
-      element("span", { class: "sc-inspector-cell" }, `Cell ${formatCount(cell)}`),
+      element("span", { class: "sc-inspector-cell" }, cell < 0 ? "No cell" : `Cell ${formatCount(cell)}`),
       element("strong", { title: said }, said),
     );
     const facts: (readonly [string, string])[] = [
       ["u", formatPoint(u)],
-      ["area", formatNumber(answer?.area)],
+      [answer?.is_cut === true ? "area in view" : "area", formatNumber(answer?.area)],
       ["slope", formatNumber(answer?.slope)],
     ];
     if (answer?.distance !== null && answer?.distance !== undefined) {
@@ -80,6 +105,10 @@ export class Inspector {
     }
     this.facts.replaceChildren(...facts.flatMap(([name, value]) => [element("span", { class: "sc-fact-name" }, name), element("span", {}, value)]));
   }
+}
+
+function isSame([x, y]: Point, [x1, y1]: Point): boolean {
+  return x === x1 && y === y1;
 }
 
 /** One row per value, with a bar from zero; of classes the largest come first and the winner is marked. */

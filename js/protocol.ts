@@ -144,8 +144,12 @@ export interface InspectionMessage {
   readonly kind: "inspection";
   readonly view_id: string;
   readonly id: number;
+  /** Of the picture that `cell` counts in. */
+  readonly number: number;
   readonly cell: number | null;
   readonly area: number | null;
+  /** The cell goes on outside the view, and `area` is that of the part inside. */
+  readonly is_cut: boolean;
   readonly prediction: string;
   readonly is_class: boolean;
   readonly values: readonly { readonly name: string; readonly value: number }[];

@@ -13,6 +13,7 @@ import { Inspector } from "./inspector.ts";
 import { Legend } from "./legend.ts";
 import type { State, Status, WidgetModel } from "./model.ts";
 import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage, type SketchMessage } from "./protocol.ts";
+import { NO_POLYGON } from "./raster.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SlicePanel } from "./slice_panel.ts";
 import { ErrorPanel, StatusLine, type StatusView } from "./status.ts";
@@ -23,7 +24,7 @@ import { Wishes, type Where, type WishedRequest } from "./wishes.ts";
 
 const STATE_TEXT: Readonly<Record<State, string>> = {
   waiting: "Waiting for the first picture",
-  compiling: "Compiling, once",
+  compiling: "Getting the engine's loops ready",
   computing: "Computing",
   exact: "Exact",
   approximation: "Approximation",
@@ -233,8 +234,9 @@ export class Session {
       case "inspection":
         if (message.view_id === this.viewId) {
           const u = this.inspections.answered(message.id);
-          if (u !== null) {
-            this.inspector.update(message, u);
+          // Of another picture than the one on show: the cell is asked for again when that is painted.
+          if (u !== null && message.number === this.picture?.number && this.inspector.update(message, u)) {
+            this.slice?.setPointed(message.cell ?? NO_POLYGON);
           }
         }
         break;
@@ -354,11 +356,10 @@ export class Session {
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
-    const isError = view.state === "error" || view.state === "refused";
-    // Of a model that cannot be computed there is nothing to show but why.
-    this.panels.hidden = view.state === "refused";
     const isEmpty = this.picture === null && this.slice?.isSketched !== true;
-    this.slice?.setNotice(isEmpty && (isError || isStale) ? view.text : "", isError);
+    // Where nothing could be drawn yet there is nothing to show but why.
+    this.panels.hidden = view.state === "refused" || (isEmpty && view.state === "error");
+    this.slice?.setNotice(isEmpty && isStale ? view.text : "");
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

@@ -206,10 +206,9 @@ export class SlicePanel {
     this.el.classList.remove("sc-stale");
   }
 
-  /** Says over the plot why there is no picture; "" when there is one. */
-  setNotice(text: string, isError: boolean): void {
+  /** Says over the plot what the picture waits for; "" when there is one. */
+  setNotice(text: string): void {
     assign(this.notice, { textContent: text, hidden: text === "" });
-    this.notice.classList.toggle("sc-refusal", isError);
   }
 
   setEnabled(isEnabled: boolean): void {
@@ -266,6 +265,11 @@ export class SlicePanel {
     const cell = pointer === null || this.isHeld ? -1 : this.plot.cellAt(pointer);
     this.setHovered(cell);
     this.events.onHover(pointer === null || cell < 0 ? null : { u: fromPixel(this.view, this.size, pointer), cell });
+  }
+
+  /** The cell that holds the point last hovered, as Python finds it: the pixel there may show another. */
+  setPointed(cell: number): void {
+    this.setHovered(cell);
   }
 
   private painted(picture: PictureMessage, milliseconds: number): void {

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from .engine.graph import graph_tool
+from .engine.warmup import is_on_disk, is_warm, warm_up
 
 MODULES = (
     "torch.fx.experimental.symbolic_shapes", "torch._dynamo", "torch._functorch.aot_autograd", "torch.export._trace",
     "torch._export.passes.replace_with_hop_pass_util", "sympy.tensor.tensor", "bokeh.plotting", "bokeh.embed",
-    "scipy.sparse.linalg", "scipy.spatial", "graph_tool.topology",
+    "scipy.sparse.linalg", "scipy.spatial",
 )
 """Most of the time of a process' first `torch.export`, and what is imported where it is used."""
 
@@ -18,22 +24,31 @@ PAUSE_SECONDS = 0.05
 
 
 def import_when_idle() -> None:
-    """Import `MODULES` one after the other on the loop of the kernel that runs this cell, when no cell runs.
+    """Import `MODULES` and graph-tool one after the other on the loop of the kernel that runs this cell, when no cell runs.
 
-    On that thread, because two threads that import parts of torch at a time may each see half of what the other is importing.
-    Without a loop, as in a script, nothing happens: the modules are imported where they are used.
+    Then it loads the engine's loops, if they are on disk; compiling them is left to a picture that needs them.
+
+    On that thread, because two threads that import parts of torch at a time may each see half of what the other is importing,
+    and numba must not load while torch traces: what a cell does comes before or after. Without a loop, as in a script, nothing
+    happens: the modules are imported where they are used.
     """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
-    names = iter(MODULES)
+    steps: Iterator[Callable[[], Any]] = iter((
+        *(partial(importlib.import_module, name) for name in MODULES), graph_tool, _load_loops))
 
-    def import_next() -> None:
-        name = next(names, None)
-        if name is not None:
+    def take_next() -> None:
+        step = next(steps, None)
+        if step is not None:
             with suppress(Exception):  # raised again where it is used, or not needed
-                importlib.import_module(name)
-            loop.call_later(PAUSE_SECONDS, import_next)
+                step()
+            loop.call_later(PAUSE_SECONDS, take_next)
 
-    loop.call_later(PAUSE_SECONDS, import_next)
+    loop.call_later(PAUSE_SECONDS, take_next)
+
+
+def _load_loops() -> None:
+    if not is_warm() and is_on_disk():
+        warm_up()

@@ -159,9 +159,9 @@ def inspection_message(
 ) -> Message:
     """What is under the cursor: the cell, the network's outputs there, and the input as a picture."""
     answer = {
-        "kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
-        "prediction": "", "is_class": is_class, "values": [], "slope": None, "distance": None, "picture_size": None,
-        "error": "",
+        "kind": "inspection", "view_id": content["view_id"], "id": content["id"], "number": shown.number, "cell": None,
+        "area": None, "is_cut": False, "prediction": "", "is_class": is_class, "values": [], "slope": None, "distance": None,
+        "picture_size": None, "error": "",
     }
     if content["plane"] != shown.plane_number:
         return {**answer, "error": "the plane has changed"}, []
@@ -175,11 +175,12 @@ def inspection_message(
         values = evaluate(partition.network, torch.from_numpy(x[None])).numpy()[0]
     if not is_class:
         values = partition.network.with_head(values)
+    edges = partition.planar.cell_edges[partition.cell_offsets[cell]:partition.cell_offsets[cell + 1]]
     # One output decides between two classes and is the score of neither.
     names = ["output"] if len(values) == 1 else value_names(len(values), class_names)
     return {
         **answer, "cell": cell, "area": float(partition.areas[cell]),
-        "prediction": prediction_text(values, class_names, is_class),
+        "is_cut": bool((partition.edge_layer[edges] < 0).any()), "prediction": prediction_text(values, class_names, is_class),
         "values": [{"name": names[k], "value": float(v)} for k, v in enumerate(values[:MAX_VALUES])],
         "slope": float(partition.slope_norms[cell]), "picture_size": None if renderer is None else list(renderer.size),
     }, [] if renderer is None else [renderer.png(x)]

@@ -24,7 +24,7 @@ def text_of(shown: Shown) -> str:
     if not partition.is_complete:
         return (f"{_counted(partition.n_cells, 'cell')} in the middle {percent_text(partition.share)} of the view · "
                 f"{kind} there · {time_text} · all of it is too much: zoom in for the rest")
-    known = "" if shown.work.vertices_evaluated else ", nothing new to compute"
+    known = "" if shown.work.vertices_evaluated else ", from what was computed before"
     return (f"{_counted(partition.n_cells, 'cell')} · {_counted(partition.n_regions, 'linear region')} · {kind} · "
             f"{time_text}{known}")
 

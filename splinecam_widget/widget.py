@@ -43,7 +43,7 @@ from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain
-from .engine.warmup import is_warm, warm_up
+from .engine.warmup import is_on_disk, is_warm, warm_up
 from .engine.watching import Budget
 
 MAX_CELLS = 1_000_000
@@ -362,7 +362,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         started = time.perf_counter()
         try:
             if not is_warm():
-                self._set_status("compiling", "Compiling the engine's loops, once per machine (about a minute)")
+                self._set_status("compiling", "Loading the engine's loops" if is_on_disk() else
+                                 "Compiling the engine's loops, once per machine (about a minute)")
                 warm_up()
             self._set_status("computing", "Computing", asked)
             shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
@@ -510,8 +511,9 @@ class SplineCamWidget(anywidget.AnyWidget):
         try:
             self._tell(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
         except Exception as error:
-            answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "cell": None, "area": None,
-                      "prediction": "", "is_class": False, "values": [], "slope": None, "distance": None, "picture_size": None}
+            answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "number": shown.number,
+                      "cell": None, "area": None, "is_cut": False, "prediction": "", "is_class": False, "values": [],
+                      "slope": None, "distance": None, "picture_size": None}
             self._tell({**answer, "error": error_text(error)}, [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { fitted, type Point, type Rect } from "../geometry.ts";
 import type { Request } from "../model.ts";
 import type { FakeModel, Kernel } from "./fake_model.ts";
 import { area, at, FakeNetwork, normal, randomNumbers, type Cell } from "./fake_network.ts";
-import { CLASS_COLOURS, manyCells, wire } from "./fake_partition.ts";
+import { cellsOf, CLASS_COLOURS, manyCells, wire } from "./fake_partition.ts";
 import { COLUMNS, drawAtlas, drawBackdrop, drawBlend, pngOf, TILE } from "./fake_pictures.ts";
 
 export interface FakeOptions {
@@ -42,6 +42,14 @@ function certificateFigures(nCells: number, isSound: boolean): string[][] {
     ["ties on the boundary", "1.2e-15"],
     ["crossings float64 cannot tell apart", "0"],
   ];
+}
+
+/** Whether a counter-clockwise polygon holds a point. */
+function holds(corners: readonly Point[], [x, y]: Point): boolean {
+  return corners.every((to, i) => {
+    const from = corners[(i + corners.length - 1) % corners.length];
+    return (to[0] - from[0]) * (y - from[1]) - (to[1] - from[1]) * (x - from[0]) >= 0;
+  });
 }
 
 export class FakeKernel implements Kernel {
@@ -129,7 +137,7 @@ export class FakeKernel implements Kernel {
         this.anchors[index] = this.pointAnchor(wish.x);
       } else if (wish.kind === "slice") {
         const x = this.origin.map((o, i) => o + wish.u[0] * this.basis[0][i] + wish.u[1] * this.basis[1][i]);
-        this.anchors[index] = this.options.mode === "plane" ? this.pointAnchor([x[0], x[1]]) : { x, board: null, name: "in the slice", indices: [index], weights: [1] };
+        this.anchors[index] = this.options.mode === "plane" ? this.pointAnchor([x[0], x[1]]) : this.sliceAnchor(x);
       }
       isNewPlane ||= wish.kind === "image" || wish.kind === "blend";
     });
@@ -173,6 +181,7 @@ export class FakeKernel implements Kernel {
     let packedCells;
     if (this.options.cells > 0) {
       packedCells = manyCells(this.options.cells, view, centre, scale);
+      this.cells = cellsOf(packedCells, centre, scale);
     } else {
       this.cells = this.network.cells({ origin: this.origin, basis: this.basis }, domain);
       packedCells = wire(this.cells, centre, scale, model.get("color_by"));
@@ -223,13 +232,10 @@ export class FakeKernel implements Kernel {
 
   private inspect(model: FakeModel, { view_id, id, u }: Record<string, unknown>): void {
     const [u0, u1] = u as Point;
-    const cell = this.cells.findIndex(({ corners }) =>
-      corners.every((to, i) => {
-        const from = corners[(i + corners.length - 1) % corners.length];
-        return (to[0] - from[0]) * (u1 - from[1]) - (to[1] - from[1]) * (u0 - from[0]) >= 0;
-      }),
-    );
+    const [left, right, bottom, top] = this.view;
+    const cell = this.cells.findIndex(({ corners }) => holds(corners, [u0, u1]));
     const found = this.cells[cell];
+    const isCut = found?.corners.some(([x, y]) => x <= left || x >= right || y <= bottom || y >= top) ?? false;
     const logits = found?.logits.map((logit) => at(logit, [u0, u1])) ?? [];
     void pngOf(drawBlend(this.atlas, [0, 1, 2], [0.5, 0.3, 0.2])).then((png) =>
       model.deliver(
@@ -237,7 +243,9 @@ export class FakeKernel implements Kernel {
           kind: "inspection",
           view_id,
           id,
+          number: this.number,
           cell,
+          is_cut: isCut,
           area: found === undefined ? null : area(found.corners),
           prediction: found === undefined ? "" : `class ${logits.indexOf(Math.max(...logits))}`,
           is_class: true,
@@ -266,6 +274,16 @@ export class FakeKernel implements Kernel {
       indices,
       weights,
     };
+  }
+
+  /** Stands among the three nearest images, nearer to the nearer. */
+  private sliceAnchor(x: readonly number[]): Anchor {
+    const distance = (index: number): number => Math.hypot(...this.latents[index].map((value, k) => value - x[k]));
+    const indices = this.latents.map((_, index) => index).sort((a, b) => distance(a) - distance(b)).slice(0, 3);
+    const raw = indices.map((index) => 1 / distance(index) ** 2);
+    const weights = raw.map((weight) => weight / raw.reduce((sum, w) => sum + w, 0));
+    const { board } = this.blendAnchor(indices, weights);
+    return { x, board: this.options.mode === "images" ? board : null, name: "in the slice", indices, weights };
   }
 
   private pointAnchor(x: Point): Anchor {

@@ -122,6 +122,15 @@ function colouring(cells: readonly Cell[], colorBy: string): { colours: Uint32Ar
   };
 }
 
+/** The cells of a wire as polygons, with one output that is 0 everywhere. */
+export function cellsOf({ vertices, cellOffsets, cellVertices }: Wire, centre: Point, scale: number): Cell[] {
+  const point = (v: number): Point => [centre[0] + scale * vertices[2 * v], centre[1] + scale * vertices[2 * v + 1]];
+  return Array.from({ length: cellOffsets.length - 1 }, (_, i) => ({
+    corners: Array.from(cellVertices.subarray(cellOffsets[i], cellOffsets[i + 1]), point),
+    logits: [[0, 0, 0]],
+  }));
+}
+
 /** About `count` convex quadrilaterals in the view, for measuring paints. */
 export function manyCells(count: number, [left, right, bottom, top]: Rect, centre: Point, scale: number): Wire {
   const n = Math.ceil(Math.sqrt(count));

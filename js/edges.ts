@@ -1,0 +1,51 @@
+/**
+ * How strong the edges of cells are, and which of two ways draws them: vectors, or the borders in the id buffer. Pure.
+ *
+ * Both ways lay the same ink on an edge, so that a zoom past the threshold between them shows nothing.
+ */
+
+import { polygonArea } from "./geometry.ts";
+import type { PictureMessage } from "./protocol.ts";
+import type { PixelMap } from "./raster.ts";
+
+/** Width of a stroke in CSS pixels. */
+export const EDGE_WIDTH = 0.8;
+/** Mean cell width, in CSS pixels, below which edges come from the id buffer: no worse to look at, and paths cost more. */
+const LEAST_STROKED_CELL = 5;
+/**
+ * Cells of a picture above which its edges come from the id buffer at any zoom: strokes walk all cells at every paint, also of
+ * a large picture that is on show only until that of the view comes. A view has fewer cells of the least stroked width.
+ */
+const MAX_STROKED_CELLS = 60_000;
+/** Mean cell width, in CSS pixels, at which edges have their full weight; they fade below. */
+const FULL_EDGE_CELL = 14;
+const EDGE_ALPHA = 0.55;
+/**
+ * Width in device pixels of an edge in the id buffer, over all directions: a pixel counts where the one to the right or the one
+ * below differs, which makes |cos t| + |sin t| one way up and max(|cos t|, |sin t|) the other, (2 + √2) / π in the mean.
+ */
+const ID_EDGE_WIDTH = (2 + Math.SQRT2) / Math.PI;
+
+/** Where a picture or a sketch lies, and its cells. */
+export type Counted = Pick<PictureMessage, "domain" | "scale" | "n_cells">;
+
+/** Whether edges are stroked as vectors. */
+export function areStroked(picture: Counted, map: PixelMap, ratio: number): boolean {
+  return picture.n_cells <= MAX_STROKED_CELLS && cellWidth(picture, map, ratio) >= LEAST_STROKED_CELL;
+}
+
+/** Opacity of a stroke; edges fade where cells are so small that only edges would be seen. */
+export function edgeAlpha(picture: Counted, map: PixelMap, ratio: number): number {
+  return EDGE_ALPHA * Math.min(1, cellWidth(picture, map, ratio) / FULL_EDGE_CELL);
+}
+
+/** Opacity of the pixels of an edge in the id buffer that is as strong as a stroke of opacity `alpha`. */
+export function idAlpha(alpha: number, ratio: number): number {
+  return Math.min(1, (alpha * EDGE_WIDTH * ratio) / ID_EDGE_WIDTH);
+}
+
+/** Side of a square of the mean cell's area, in CSS pixels. */
+function cellWidth({ n_cells, domain, scale }: Counted, { ax, ay }: PixelMap, ratio: number): number {
+  const pixelsPerArea = Math.abs(ax * ay) / (scale * scale);
+  return Math.sqrt((polygonArea(domain) * pixelsPerArea) / Math.max(1, n_cells)) / ratio;
+}
