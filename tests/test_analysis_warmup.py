@@ -16,7 +16,6 @@ def test_every_loop_is_compiled_or_loaded() -> None:
     said: list[str] = []
     warm_up(said.append)
     assert len(said) == 7
-    assert all(text.startswith("compiling: ") for text in said)
     for module in pkgutil.iter_modules(splinecam_widget.analysis.__path__):
         if not module.name.endswith("_kernels"):
             continue

@@ -86,6 +86,17 @@ def test_of_a_constant_are_zero() -> None:
     assert integrated_gradients(net, [1.0, 1.0], output=0).tolist() == [0.0, 0.0]
 
 
+def test_zeros_have_no_sign() -> None:
+    found = integrated_gradients(nn.ReLU().eval(), [-1.0, 2.0, 0.0], output=1)
+    assert found.tolist() == [0.0, 2.0, 0.0]
+    assert not np.signbit(found).any()
+
+
+def test_refuses_another_output_than_the_only_one() -> None:
+    with pytest.raises(ValueError, match=r"^output: expected 0, the only one, got 1$"):
+        integrated_gradients(nn.Linear(2, 1).eval(), [1.0, 2.0], output=1)
+
+
 @pytest.mark.parametrize(("x", "more", "text"), [
     ([1.0, 2.0], {"output": 2}, r"^output: expected a number from 0 to 1, got 2"),
     ([1.0, 2.0], {"output": "a"}, r"^output: expected a number from 0 to 1, got 'a'"),

@@ -114,6 +114,11 @@ class TestSeveralClasses:
         with pytest.raises(ValueError, match=r"^classes: expected two different classes from 0 to 3, got"):
             partition.decision_boundary(classes=classes)
 
+    def test_refuses_classes_of_one_output(self) -> None:
+        one = compute_partition(affine_classifier((1, 0, 0)), square())
+        with pytest.raises(ValueError, match=r"^classes: expected None for a model with one output, .* got \(0, 1\)$"):
+            one.decision_boundary(classes=(0, 1))
+
     def test_refuses_a_level(self, partition: Partition) -> None:
         with pytest.raises(ValueError, match=r"^level: expected 0 for a model with 4 outputs, got 0.5"):
             partition.decision_boundary(level=0.5)
@@ -332,6 +337,12 @@ class TestLevelSets:
 
     def test_a_corner_at_the_level_is_left_out(self) -> None:
         assert len(compute_partition(affine_classifier((1, 1, 0)), square()).level_set(0, 2.0).points) == 0
+
+    @pytest.mark.parametrize(("of", "text"), [(1, "got 1$"), ([1, 2], r"got shape \(2,\)$")])
+    def test_refuses_another_output_than_the_only_one(self, of: Any, text: str) -> None:
+        one = compute_partition(affine_classifier((1, 0, 0)), square())
+        with pytest.raises(ValueError, match=r"^of: expected 0, the only output, or one weight, " + text):
+            one.level_set(of, 0.5)
 
     @pytest.mark.parametrize(("of", "level", "text"), [
         (4, 0.0, r"^of: expected an output from 0 to 3 or 4 weights, got 4"),

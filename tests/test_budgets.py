@@ -25,6 +25,7 @@ from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import rectangle
+from splinecam_widget.engine.warmup import warm_up
 from splinecam_widget.engine.watching import Budget, Sketch, Watch
 
 
@@ -210,6 +211,7 @@ class TestStopping:
     @pytest.mark.parametrize("widths", [(2, 2000, 1), (2, 256, 256, 256, 1)])
     def test_inside_one_layer(self, widths: tuple[int, ...]) -> None:
         """The first net is one cell with 2,000 lines: one long call of a compiled loop."""
+        warm_up()  # compiling one takes longer than all of this
         network = lower(mlp(*widths), (2,))
         at = time.perf_counter() + 0.1
         late: list[float] = []
@@ -280,6 +282,7 @@ class TestSketches:
 
     def test_told_in_time(self) -> None:
         """2,000 lines: their cells take seconds."""
+        warm_up()
         network = lower(mlp(2, 2000, 1), (2,))
         found: list[tuple[float, Sketch]] = []
         started = time.perf_counter()

@@ -218,6 +218,25 @@ class TestTampering:
         assert not certificate.is_sound
         assert certificate.n_mixed > 0
 
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_a_missing_cut_of_a_maximum_beside_entries_that_tie(self, place: int) -> None:
+        class Net(nn.Module):
+            def __init__(self, offset: float) -> None:
+                super().__init__()
+                self.offset = offset
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                entries = [torch.zeros_like(x[:, 0])] * 2
+                entries.insert(place, x[:, 0] - self.offset)
+                return torch.stack(entries, 1).amax(1, keepdim=True)
+
+        right, wrong = (compute_partition(Net(offset).eval(), PLANE) for offset in (0.2, 50.0))
+        assert (right.n_cells, wrong.n_cells) == (2, 1)
+        values = right.network.reference(torch.from_numpy(PLANE.to_input(wrong.vertices))).numpy()
+        certificate = dataclasses.replace(wrong, network=right.network, values=values).certificate(full=True)
+        assert certificate.n_mixed == 1
+        assert right.certificate(full=True).is_sound
+
     def test_another_model(self, partition: Partition) -> None:
         network = dataclasses.replace(partition.network, reference=net(2, 32, 32, 4, seed=1).double())
         certificate = dataclasses.replace(partition, network=network).certificate(full=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,27 @@ class TestScale:
         assert (np.diff(green) >= 0).all()
         assert green[-1] > green[0]
 
+    def test_slivers_do_not_take_the_scale_of_areas(self, partition: Partition) -> None:
+        areas = partition.areas
+        legend = colouring_of(partition, winners_of(partition), "area", names(3)).legend
+        assert areas[areas < legend["low"]].sum() <= 0.01 * areas.sum() < areas[areas <= legend["low"] * (1 + 1e-9)].sum()
+        assert areas[areas > legend["high"] * (1 + 1e-9)].sum() <= 0.01 * areas.sum()
+        # A third of the cells are slivers here, of a millionth of the others' area.
+        slivers = replace(partition)
+        thin = np.where(np.arange(len(areas)) % 3 == 0, 1e-6, 1.0) * areas
+        slivers.__dict__["areas"] = thin
+        thinned = colouring_of(slivers, winners_of(partition), "area", names(3)).legend
+        assert thinned["low"] >= np.sort(thin[thin > 1e-5 * areas])[0]
+        assert thinned["is_low_clipped"]
+
+    def test_where_one_size_covers_nearly_everything_the_others_still_differ(self, partition: Partition) -> None:
+        other = compute_partition(partition.network, partition.plane)
+        areas = np.geomspace(1e-4, 1e-2, partition.n_cells)
+        areas[0] = 1e4
+        other.__dict__["areas"] = areas
+        legend = colouring_of(other, winners_of(partition), "area", names(3)).legend
+        assert 1e-4 <= legend["low"] < legend["high"] <= 1e4
+
     @pytest.mark.parametrize("color_by", ["area", "slope"])
     def test_legend_spans_all_but_the_outliers(self, partition: Partition, color_by: str) -> None:
         values = partition.areas if color_by == "area" else partition.slope_norms
@@ -126,10 +148,10 @@ class TestScale:
         assert legend["kind"] == "scale"
         assert legend["log"] == (color_by == "area")
         assert values.min() <= legend["low"] < legend["high"] <= values.max()
-        assert legend["is_low_clipped"] == (values.min() < legend["low"])
-        assert legend["is_high_clipped"] == (values.max() > legend["high"])
+        assert legend["is_low_clipped"] == (values.min() < legend["low"] * (1 - 1e-12))
+        assert legend["is_high_clipped"] == (values.max() > legend["high"] * (1 + 1e-12))
         assert legend["is_low_clipped"]
-        assert legend["is_high_clipped"]
+        assert legend["is_high_clipped"] == (color_by == "slope")  # the largest cell is more than a hundredth of the whole
         assert all(len(colour) == 7 for colour in legend["palette"])
 
     def test_one_cell(self) -> None:

@@ -281,6 +281,15 @@ class TestRefuses:
         with pytest.raises(ValueError, match=r"^q: expected a partition of the domain of p, \[\[-1.0, -1.0\].*got \[\[-2.0"):
             compare(half_plane(1, 0, 0), compute_partition(mlp(2, 3, 1), square(2.0)))
 
+    def test_another_slice_before_another_domain(self) -> None:
+        net = mlp(5, 4, 1)
+        plane = Slice.through(np.zeros(5), np.ones(5), np.eye(5)[0])
+        p = compute_partition(net, plane)
+        with pytest.raises(ValueError, match=r"^q: expected a partition of the slice of p, got one with another basis"):
+            compare(p, compute_partition(net, Slice.through(np.zeros(5), np.eye(5)[1], np.eye(5)[0])))
+        with pytest.raises(ValueError, match=r"^q: expected a partition of the domain of p"):
+            compare(p, compute_partition(net, plane.with_domain(2 * plane.domain)))
+
     def test_a_part_says_so(self) -> None:
         net = mlp(2, 16, 16, 1)
         part = compute_partition(net, square(), max_cells=40)

@@ -176,6 +176,18 @@ def test_far_from_the_origin_and_off_the_grid() -> None:
     assert found.areas[1] > 0
 
 
+@pytest.mark.parametrize("norm", [1, 2, np.inf])
+def test_a_ball_outside_has_no_area(partition: Partition, norm: float) -> None:
+    """Beside the sides and the corners of the domain, near and far: not even that of a rounding error."""
+    angles = np.linspace(0, 2 * np.pi, 100)
+    size = float(np.abs(partition.plane.domain).max())
+    points = np.concatenate([share * size * np.stack([np.cos(angles), np.sin(angles)], axis=1) for share in (2.9, 20, 3e5)])
+    found = partition.counts_around(points, 0.4 * size, norm)
+    assert not found.n_cells.any()
+    assert not found.areas.any()
+    assert np.isnan(found.densities).all()
+
+
 def test_from_a_file_and_from_tensors(partition: Partition, tmp_path: Path) -> None:
     path = tmp_path / "p.npz"
     partition.save(path)

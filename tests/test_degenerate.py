@@ -9,6 +9,7 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same_cells, by_one_and_by_three_threads, exact_cells, mlp, square
 from splinecam_widget.engine import planar
+from splinecam_widget.engine._cell_measures import areas_and_centroids
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.partition import Partition
@@ -199,3 +200,11 @@ def test_integer_nets_come_out_the_same_by_any_way(seed: int) -> None:
     np.testing.assert_array_equal(one.vertices, three.vertices)
     assert clipped.n_cells == one.n_cells
     assert clipped.n_regions == one.n_regions
+
+
+def test_the_centroid_of_a_cell_that_is_all_rounding_lies_among_its_corners() -> None:
+    """A bow-tie, whose area is next to nothing against its parts."""
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1e-16], [0.9, 1.1e-16]])
+    _, centroids = areas_and_centroids(corners, np.array([0, 4]), np.arange(4, dtype=np.int32))
+    assert (corners.min(axis=0) <= centroids).all()
+    assert (centroids <= corners.max(axis=0)).all()

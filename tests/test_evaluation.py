@@ -12,7 +12,7 @@ from torch import nn
 from oracle import assert_consistent, mlp, square
 from splinecam_widget.engine import evaluation
 from splinecam_widget.engine.compute import compute_partition
-from splinecam_widget.engine.evaluation import evaluate, patterns_at
+from splinecam_widget.engine.evaluation import evaluate, open_pieces_at
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import Slice
 
@@ -89,7 +89,7 @@ def test_the_size_of_chunks_changes_no_cell(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=ROUNDINGS)
 
 
-def test_where_roundings_leave_pieces_open_the_first_or_the_last_is_named() -> None:
+def test_where_roundings_leave_pieces_open_all_of_them_are_named() -> None:
     """At the origin three entries tie, and a ReLU is zero; beside it nothing is open."""
     class Net(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -97,10 +97,20 @@ def test_where_roundings_leave_pieces_open_the_first_or_the_last_is_named() -> N
 
     partition = compute_partition(Net().eval(), square())
     points = np.array([[0.0, 0.0], [0.5, 0.1], [-0.1, 0.6]])
-    first, last = (patterns_at(partition.network, partition.zero_tolerances, lambda rows: points[rows], 3, is_last=is_last)
-                   for is_last in (False, True))
-    assert sorted(pattern[:, 0].tolist() for pattern in first) == [[0, 0, 1], [False, True, False]]
-    assert sorted(pattern[:, 0].tolist() for pattern in last) == [[True, True, False], [2, 0, 1]]
+    found = {cut.kind: (cut, pieces) for cut, pieces in open_pieces_at(
+        partition.network, partition.zero_tolerances, lambda rows: points[rows], 3)}
+    maximum, entries = found["settle"]
+    assert [np.flatnonzero(row).tolist() for row in entries[:, :, 0]] == [[0, 1, 2], [0], [1]]
+    relu, sides = found["kink"]
+    assert sides[:, :, 0].tolist() == [[False, True], [True, True], [False, False]]
+    # All three have nothing in common, but the first has something with each.
+    assert maximum.have_common_piece(entries, np.array([0])).tolist() == [[False]]
+    assert maximum.have_common_piece(entries[:2], np.array([0])).tolist() == [[True]]
+    assert relu.have_common_piece(sides, np.array([0])).tolist() == [[False]]
+    assert relu.have_common_piece(sides, np.array([0, 2])).tolist() == [[True], [True]]
+    # Entries have no order: what lies between two that tie is none of them.
+    tied = np.array([[[True], [False], [True]], [[False], [True], [False]]])
+    assert maximum.have_common_piece(tied, np.array([0])).tolist() == [[False]]
 
 
 @pytest.mark.parametrize(("n", "width", "is_here"), [(40, 1000, True), (4, 1 << 20, False), (1 << 12, 256, False)])

@@ -50,6 +50,9 @@ def test_glyphs() -> None:
     np.testing.assert_array_equal(np.stack([anchors.data_source.data[k] for k in ("x", "y")], axis=-1), p.plane.anchors)
     hover = plot.select_one(HoverTool)
     assert hover.renderers == [cells]
+    assert ("area", "@area{%.6g}") in hover.tooltips
+    assert hover.formatters == {"@area": "printf", "@slope_norm": "printf"}
+    assert (plot.xaxis.axis_label, plot.yaxis.axis_label) == ("u₀ (input-space units)", "u₁ (input-space units)")
     assert plot.tags == [{"record": p.record()}]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,23 @@ def test_both_backends_agree_on_a_large_graph(monkeypatch: pytest.MonkeyPatch) -
     ours = graph.component_ids(50_000, links)
     monkeypatch.setattr(graph, "graph_tool", lambda: None)
     np.testing.assert_array_equal(ours, graph.component_ids(50_000, links))
+
+
+@pytest.mark.parametrize(("content", "version", "fits"), [
+    (b"..numpy.core.multiarray..", "1.26.4", True), (b"..numpy.core.multiarray..", "2.4.6", False),
+    (b"..numpy._core._multiarray_umath..numpy.core..", "2.4.6", True), (None, "2.0.0", True),
+])
+def test_a_graph_tool_that_was_built_for_another_numpy_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, version: str, fits: bool
+) -> None:
+    if content is not None:
+        (tmp_path / "libgraph_tool_core.cpython-311-x86_64-linux-gnu.so").write_bytes(content)
+    spec = importlib.util.spec_from_file_location("graph_tool", tmp_path / "__init__.py",
+                                                  submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    assert graph.fits_numpy(version) == fits
+
+
+def test_no_graph_tool_fits_every_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert graph.fits_numpy("2.0.0")

@@ -13,10 +13,9 @@ from splinecam_widget import _idle
 
 
 def test_every_module_that_is_named_exists() -> None:
-    """But for graph-tool, which is not everywhere; torch may move its own, and then this says so."""
+    """Torch may move its own, and then this says so."""
     for name in _idle.MODULES:
-        if not name.startswith("graph_tool"):
-            importlib.import_module(name)
+        importlib.import_module(name)
 
 
 def test_imports_in_turn_and_goes_on_after_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +29,8 @@ def test_imports_in_turn_and_goes_on_after_what_is_missing(monkeypatch: pytest.M
     monkeypatch.setattr(_idle, "MODULES", ("first", "missing", "last"))
     monkeypatch.setattr(_idle, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(_idle.importlib, "import_module", seen)
+    monkeypatch.setattr(_idle, "graph_tool", lambda: found.append("graph-tool"))
+    monkeypatch.setattr(_idle, "_load_loops", lambda: found.append("loops"))
 
     async def run() -> list[str]:
         _idle.import_when_idle()
@@ -39,7 +40,17 @@ def test_imports_in_turn_and_goes_on_after_what_is_missing(monkeypatch: pytest.M
         return at_once
 
     assert asyncio.run(run()) == [], "nothing while the cell runs"
-    assert found == ["first", "missing", "last"]
+    assert found == ["first", "missing", "last", "graph-tool", "loops"]
+
+
+@pytest.mark.parametrize(("on_disk", "warm", "expected"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+def test_loops_are_loaded_only_from_disk(monkeypatch: pytest.MonkeyPatch, on_disk: bool, warm: bool, expected: int) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(_idle, "is_on_disk", lambda: on_disk)
+    monkeypatch.setattr(_idle, "is_warm", lambda: warm)
+    monkeypatch.setattr(_idle, "warm_up", lambda: loaded.append("loops"))
+    _idle._load_loops()
+    assert loaded == ["loops"] * expected
 
 
 def test_nothing_without_a_loop() -> None:

@@ -7,6 +7,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from oracle import assert_consistent
+from splinecam_widget.analysis.attributions import integrated_gradients
+from splinecam_widget.analysis.complexity import local_complexity
+from splinecam_widget.analysis.lines import compute_line
+from splinecam_widget.engine import lowering
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.evaluation import evaluate
-from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.explain import explain
+from splinecam_widget.engine.lowering import lower, read
 from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.spreading import partition_many
 
 ROUNDINGS = 4096 * 2.0**-53
 """Relative to the largest output: no output of these models sums more than 4096 terms over all its layers."""
@@ -523,6 +530,7 @@ def test_refuses_a_model_that_raises_and_says_what_it_raised() -> None:
         lower(nn.Linear(3, 2), (5,))
     assert not caught.value.offenders
     assert caught.value.__cause__ is not None
+    assert "; the model was given inputs of shape (1, 5), the shape of the anchors or the slice" in str(caught.value)
 
 
 @pytest.mark.parametrize("function", [
@@ -547,6 +555,26 @@ def test_refuses_a_constant_output() -> None:
         lower(lambda x: torch.ones(2, 2), (3,))
 
 
+class Attending(nn.Module):
+    """Attention over rows, and a layer on what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = x.reshape(-1, 2, 8)
+        return self.head(self.attention(z, z, z)[0].flatten(1))
+
+
+@pytest.mark.parametrize("shape", [(2, 8), (16,)])
+def test_a_module_that_is_refused_as_a_whole_is_one_offender(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
+        lower(Attending().eval(), shape)
+    assert [(o.path, o.operation) for o in caught.value.offenders] == [("attention", "MultiheadAttention")]
+
+
 @pytest.mark.parametrize("model", [None, 3, "net", np.zeros(3)])
 def test_refuses_what_is_no_model(model: Any) -> None:
     with pytest.raises(TypeError, match=r"^model: expected a torch module or a callable, got"):
@@ -562,6 +590,42 @@ def test_a_model_in_training_mode_is_computed_as_in_eval_mode() -> None:
     with pytest.warns(UserWarning, match=r"^model: it is in training mode"):
         found = compute_partition(model, plane)
     np.testing.assert_array_equal(found.values, expected.values)
+
+
+LOOKS_LIKE_A_BATCH = (r"^model: an input of shape \(4, 6\) gives outputs of shape \(4, 3\), which looks like a batch of 4; "
+                      r"one input is expected$")
+
+
+@pytest.mark.parametrize("compute", [
+    lambda net: compute_partition(net, Slice.around(np.zeros((4, 6)))),
+    lambda net: compute_line(net, np.zeros((4, 6)), np.ones((4, 6))),
+    lambda net: integrated_gradients(net, np.ones((4, 6))),
+    lambda net: partition_many(net, Slice.around(np.zeros((4, 6)))),
+    lambda net: local_complexity(net, np.zeros((1, 4, 6)), 0.1),
+])
+def test_warns_of_a_batch_that_is_taken_for_one_input(compute: Callable[[nn.Module], Any]) -> None:
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+    with pytest.warns(UserWarning, match=LOOKS_LIKE_A_BATCH) as caught:
+        compute(net)
+    assert [Path(w.filename).name for w in caught] == [Path(__file__).name]
+
+
+def test_a_table_says_that_an_input_looks_like_a_batch() -> None:
+    found = explain(nn.Linear(6, 3).eval(), np.zeros((4, 6)))
+    assert "; an input of shape (4, 6) gives outputs of shape (4, 3)" in found.message
+
+
+@pytest.mark.parametrize(("net", "shape"), [
+    (nn.Linear(6, 3), (1, 6)),
+    (nn.Linear(6, 3), (2, 4, 6)),
+    (nn.ReLU(), (4, 6)),
+    (nn.Conv1d(4, 4, 3), (4, 6)),
+    (nn.Sequential(nn.Flatten(), nn.Linear(24, 12), nn.Unflatten(1, (4, 3))), (4, 6)),
+    (lambda x: (x + torch.arange(4.0)[:, None])[:, :, :3], (4, 6)),
+    (lambda x: (x - x.mean(1, keepdim=True))[:, :, :3], (4, 6)),
+])
+def test_no_warning_comes_with_rows_that_are_one_input(net: Any, shape: tuple[int, ...]) -> None:
+    assert not read(net.eval() if isinstance(net, nn.Module) else net, shape).batch_note
 
 
 def test_no_warning_comes_with_a_model_in_eval_mode() -> None:
@@ -649,3 +713,8 @@ def test_a_model_without_numbers_is_named() -> None:
 def test_a_model_that_exits_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="SystemExit"):
         lower(lambda x: sys.exit("enough"), (2,))
+
+
+def test_rows_without_outputs_look_like_no_batch() -> None:
+    assert not lowering._takes_rows_apart(lambda x: x[..., :0], (4, 3))
+    assert lowering._takes_rows_apart(torch.relu, (4, 3))

@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from oracle import assert_consistent, square
+from splinecam_widget.analysis.lines import compute_line
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.explain import explain
@@ -108,8 +109,11 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(name: str, outp
 
 
 def test_a_choice_among_one_output_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^output: expected one tensor of"):
+    text = r"^output: expected None, since it picks one of several tensors that a model returns \(not a class\) and this model "
+    with pytest.raises(ValueError, match=text + "returns one tensor, got 'logits'$"):
         lower(Several(lambda y, z: y), (2,), output="logits")
+    with pytest.raises(ValueError, match=text + "returns one tensor, got 3$"):
+        compute_line(Several(lambda y, z: y), [0.0, 0.0], [1.0, 1.0], 3)
 
 
 def test_a_structure_in_a_structure_is_refused_with_what_there_is() -> None:

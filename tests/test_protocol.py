@@ -243,6 +243,7 @@ class TestInspection:
         assert content["error"] == ""
         assert content["cell"] == cell
         assert content["area"] == shown.partition.areas[cell]
+        assert content["number"] == shown.number
         assert content["slope"] == shown.partition.slope_norms[cell]
         x = shown.partition.plane.to_input(u)
         expected = NET(torch.from_numpy(x[None]).float())[0].tolist()
@@ -251,13 +252,21 @@ class TestInspection:
         assert content["prediction"].startswith(NAMES[int(np.argmax(expected))])
         assert png_pixels(png).shape == (3, 4)
 
+    def test_says_where_a_cell_goes_on_outside_the_domain(self, shown: Shown) -> None:
+        partition = shown.partition
+        at_border = set(partition.edge_cells[partition.edge_layer < 0].max(axis=1).tolist())
+        assert 0 < len(at_border) < partition.n_cells
+        for cell in range(partition.n_cells):
+            content, _ = inspection_message(shown, self.ask(shown, partition.centroids[cell]), None, NAMES, True)
+            assert content["is_cut"] == (cell in at_border)
+
     def test_outside_and_of_a_plane_that_is_gone(self, shown: Shown) -> None:
         for asked, text in (
             (self.ask(shown, [1e6, 0]), "outside the domain"),
             (self.ask(shown, [0, 0], plane=shown.plane_number - 1), "the plane has changed"),
         ):
             content, buffers = inspection_message(shown, asked, None, NAMES, True)
-            assert (content["error"], content["cell"], buffers) == (text, None, [])
+            assert (content["error"], content["cell"], content["is_cut"], buffers) == (text, None, False, [])
 
     def test_one_output_is_no_class(self, plane_shown: Shown) -> None:
         content, _ = inspection_message(plane_shown, self.ask(plane_shown, [0.1, 0.1]), None, ["no", "yes"], True)

@@ -159,3 +159,20 @@ def test_the_tolerance_of_a_partition_covers_the_errors_of_its_values() -> None:
     for u, values in list(zip(partition.vertices, partition.values))[::9]:
         for k, exact in enumerate(exact_values(net, u)):
             assert abs(Fraction(float(values[k])) - exact) <= Fraction(float(partition.tolerance[k]))
+
+
+@pytest.mark.parametrize("reduce", [torch.sum, torch.mean])
+def test_one_number_for_each_input_has_the_bound_of_a_row_of_one(reduce: Callable[..., torch.Tensor]) -> None:
+    class Net(nn.Module):
+        def __init__(self, keepdim: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.inner = nn.Linear(2, 40)
+            self.keepdim = keepdim
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found = torch.relu(reduce(torch.relu(self.inner(x)), 1, keepdim=self.keepdim) - 0.3)
+            return found.reshape(-1, 1)
+
+    row, number = (compute_partition(Net(keepdim).eval(), square()).zero_tolerances for keepdim in (True, False))
+    np.testing.assert_array_equal(number[1], row[1])

@@ -129,8 +129,8 @@ class TestThrough:
         np.testing.assert_allclose(plane.basis, [[1, 0, 0], [0, 1, 0]], atol=UNIT_ROUNDOFF * 4e6)
 
     def test_refuses_another_shape(self) -> None:
-        with pytest.raises(ValueError, match=r"^x3: expected the shape of x1, \(3,\), got \(4,\)"):
-            Slice.through(np.zeros(3), np.ones(3), np.ones(4))
+        with pytest.raises(ValueError, match=r"^x1, x2, x3: expected three of one shape, got \(2,\), \(3,\) and \(3,\)$"):
+            Slice.through(np.zeros(2), np.ones(3), np.ones(3))
 
     def test_refuses_inputs_of_one_number(self) -> None:
         with pytest.raises(ValueError, match=r"^x1: expected at least two input dimensions, got shape \(1,\)"):
@@ -340,3 +340,10 @@ class TestChanges:
             plane.with_anchors(np.zeros((2, 2)))
         with pytest.raises(ValueError, match=r"not on one line, got collinear ones"):
             plane.with_anchors([[0, 0], [1, 1], [2, 2]])
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_domains_are_stored_row_by_row(turn: int) -> None:
+    """Compiled loops take them as they are."""
+    corners = np.array([[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0]]).T[::turn]
+    assert as_domain(corners).flags.c_contiguous

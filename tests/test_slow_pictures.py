@@ -28,6 +28,14 @@ def scene_of(model: Any, n_cells: int | None = None) -> Scene:
     return Scene(model, POINTS, None, None, budget=lambda: Budget.of(n_cells, None))
 
 
+def test_a_picture_of_what_is_known_says_so() -> None:
+    scene = scene_of(small_net(2, 2))
+    first = scene.show(Wish())
+    nearer = scene.show(Wish(domain=0.5 * first.partition.plane.domain, plane=first.plane_number))
+    assert "computed before" not in text_of(first)
+    assert text_of(nearer).endswith("ms, from what was computed before")
+
+
 class TestTooMuch:
     def test_the_view_is_what_was_asked_for(self) -> None:
         shown = scene_of(mlp(2, 64, 64, 2), 50).show(Wish())

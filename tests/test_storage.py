@@ -230,6 +230,19 @@ def test_an_older_file_stays_until_the_new_one_is_whole(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize(("name", "kind"), [
+    ("nonexistent/a.npz", FileNotFoundError), ("folder", IsADirectoryError), ("file/a.npz", NotADirectoryError)])
+def test_where_it_cannot_be_written_the_users_path_is_named(
+    partition: Partition, tmp_path: Path, name: str, kind: type[OSError]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(kind) as caught:
+        partition.save(tmp_path / name)
+    assert caught.value.filename == str(tmp_path / name)
+    assert ".part" not in str(caught.value)
+
+
 def test_the_file_holds_no_pickle(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():

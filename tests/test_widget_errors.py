@@ -39,7 +39,7 @@ class TestBadArguments:
     @pytest.mark.parametrize(
         ("arguments", "text"),
         [
-            ({"x2": IMAGES[1, 0]}, r"x2: expected the shape of x1, \(1, 3, 3\), got \(3, 3\)"),
+            ({"x2": IMAGES[1, 0]}, r"x1, x2, x3: expected three of one shape, got \(1, 3, 3\), \(3, 3\) and \(1, 3, 3\)"),
             ({"x1": [[1.0, 2.0], [3.0]]}, r"x1: expected an array of real numbers, got list"),
             ({"x1": "image"}, r"x1: expected real numbers, got dtype <U5"),
             ({"x1": None}, r"x1: expected real numbers, got dtype object"),

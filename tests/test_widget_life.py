@@ -28,6 +28,27 @@ from widget_wire import (
 )
 
 
+class TestLoops:
+    @pytest.mark.parametrize(("is_kept", "text"), [
+        (True, "Loading the engine's loops"), (False, "Compiling the engine's loops, once per machine (about a minute)")])
+    def test_says_whether_they_are_compiled_or_loaded(
+        self, make: MakeWidget, monkeypatch: pytest.MonkeyPatch, is_kept: bool, text: str
+    ) -> None:
+        from splinecam_widget import widget
+
+        w = make(NET)
+        w.wait(SECONDS)
+        said: list[tuple[str, str]] = []
+        w.observe(lambda change: said.append((change["new"]["state"], change["new"]["text"])), ["status"])
+        monkeypatch.setattr(widget, "is_warm", lambda: False)
+        monkeypatch.setattr(widget, "warm_up", lambda: None)
+        monkeypatch.setattr(widget, "is_on_disk", lambda: is_kept)
+        w.x1 = IMAGES[5]
+        w.wait(SECONDS)
+        assert ("compiling", text) in said
+        assert [state for state, _ in said].count("compiling") == 1
+
+
 class TestModel:
     def model(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):

@@ -36,6 +36,7 @@ def opened(browser: Browser, dev_page: str) -> Iterator[Open]:
         page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{dev_page}?{query}")
+        page.wait_for_function("window.dev !== undefined")
         widget = WidgetPage(page)
         if wait:
             widget.wait_exact(seconds=EXACT_SECONDS)
@@ -106,6 +107,21 @@ def test_the_height_stays_whatever_is_said(opened: Open, mode: str, width: int) 
         assert widget.box("Status")["y"] == height
 
 
+@pytest.mark.parametrize("size", [(1200, 1000), (900, 1000), (380, 1900)])
+def test_the_lines_of_the_inspector_stay_where_they_are(opened: Open, size: tuple[int, int]) -> None:
+    widget = opened(size=size)
+    page = widget.page
+    page.mouse.move(*widget.place(SLICE, 0.5, 0.3))
+    page.wait_for_function("document.querySelector('.sc-bars').childElementCount > 0")
+    height, seen = widget.box("Inspector")["height"], set()
+    for cell, said in (("Cell 4", "1"), ("Cell 41", "digit 0 (99.9%)"), ("Cell 123,456", "a name that is long (12.3%)")):
+        page.evaluate("([cell, said]) => { document.querySelector('.sc-inspector-cell').textContent = cell; "
+                      "document.querySelector('.sc-inspector strong').textContent = said; }", [cell, said])
+        seen.add(page.evaluate("document.querySelector('.sc-facts').getBoundingClientRect().y"))
+    assert len(seen) == 1
+    assert widget.box("Inspector")["height"] == height
+
+
 def test_dragging_on_the_board_follows_the_pointer_and_snaps(opened: Open) -> None:
     widget = opened("delay=600")
     before = widget.status()
@@ -156,7 +172,13 @@ def test_dragging_in_the_slice(opened: Open) -> None:
     assert wish["kind"] == "slice"
     assert wish["u"][0] == pytest.approx(ranges[0] + 0.25 * (ranges[1] - ranges[0]), abs=0.02)
     assert wish["u"][1] == pytest.approx((ranges[2] + ranges[3]) / 2, abs=0.02)
-    assert "not on the board" in (widget.part("Anchor C on the board").get_attribute("aria-valuetext") or "")
+    on_board = {letter: widget.part(f"Anchor {letter} on the board") for letter in "ABC"}
+    assert "not an image" in (on_board["C"].get_attribute("aria-valuetext") or "")
+    assert "not an image" in (on_board["C"].get_attribute("title") or "")
+    assert ["sc-hollow" in (on_board[letter].get_attribute("class") or "") for letter in "ABC"] == [False, False, True]
+    widget.drag("Anchor C on the board", widget.place(BOARD, 0.5, 0.3))
+    assert on_board["C"].get_attribute("title") == ""
+    assert "sc-hollow" not in (on_board["C"].get_attribute("class") or "")
 
 
 @pytest.mark.parametrize("label", ["Anchor C in the slice", "Anchor A on the board"])
@@ -201,6 +223,35 @@ def test_a_refused_model_shows_why_and_nothing_else(opened: Open) -> None:
         ["l", "LSTM", "(8, 8)", "it is recurrent and more", "convolutions over the time"]]
     (ROOT / "artifacts").mkdir(exist_ok=True)
     widget.page.screenshot(path=ROOT / "artifacts" / "dev-refused.png")
+
+
+PICTURE = """
+dev.model.deliver({kind: 'picture', sequence: 1, view_id: null, number: 1, plane: 1, centre: [0, 0], scale: 1, complete: true,
+    domain: [[-1, -1], [1, -1], [1, 1], [-1, 1]], view: [-1, 1, -1, 1], limits: {finest: 1e-8, coarsest: 1e8}, n_cells: 1,
+    n_vertices: 4, n_regions: 1, exact: true, to_input: null, legend: {kind: 'none', title: ''}, timing: {}},
+    [Float32Array.of(-1, -1, 1, -1, 1, 1, -1, 1), Uint32Array.of(0, 4), Uint32Array.of(0, 1, 2, 3), Uint32Array.of(0xff336699),
+    new Float32Array(0), new Float32Array(0), Uint32Array.of(0), new Uint32Array(0)]);
+dev.model.assign('error', ''); dev.model.assign('status', {state: 'exact', text: 'exact'})
+"""
+
+
+def test_bad_input_before_the_first_picture_is_all_that_is_shown(opened: Open) -> None:
+    widget = opened("kernel=none", wait=False)
+    widget.part(SLICE).wait_for()
+    widget.page.evaluate("text => { dev.model.assign('error', text); dev.model.assign('status', {state: 'error', text: "
+                         "'Nothing can be drawn; see the message'}); }",
+                         "class_names: expected 3 names, one for each class, got 2")
+    assert not widget.part(SLICE).is_visible()
+    assert "expected 3 names" in widget.error()
+    assert widget.box("Error")["y"] < 60
+    (ROOT / "artifacts").mkdir(exist_ok=True)
+    widget.page.screenshot(path=ROOT / "artifacts" / "dev-bad-input.png")
+    widget.page.evaluate(PICTURE)
+    widget.page.wait_for_function("dev.painted.length === 1")
+    assert widget.box(SLICE)["width"] > 300
+    assert widget.error() == ""
+    widget.page.mouse.move(*widget.place(SLICE, 0.5, 0.5))
+    assert widget.data(SLICE)["cell"] == "0"
 
 
 def test_a_handle_stays_inside_the_view(opened: Open) -> None:
@@ -255,6 +306,55 @@ def test_hover_names_the_right_cell(opened: Open) -> None:
     widget.page.mouse.move(1, 1)
     assert widget.data(SLICE)["cell"] == "-1"
     assert "Point at the slice" in inspector.inner_text()
+
+
+def outline(widget: WidgetPage) -> list[tuple[float, float]]:
+    """The corners of the cell that is marked, in pixels of the frame."""
+    points = widget.page.locator("polygon.sc-hovered").get_attribute("points") or ""
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in points.split())]
+
+
+def test_in_a_dense_picture_the_cell_is_the_one_that_python_finds(opened: Open) -> None:
+    widget = opened("cells=160000")
+    page, frame = widget.page, widget.box(SLICE)
+    n_other = 0
+    for across, down in ((0.2, 0.2), (0.55, 0.13), (0.8, 0.7), (0.33, 0.81), (0.61, 0.42)):
+        x, y = map(round, widget.place(SLICE, across, down))
+        page.mouse.move(x, y)
+        painted = widget.data(SLICE)["cell"]
+        page.wait_for_function("() => !document.querySelector('.sc-inspector').classList.contains('sc-pending')")
+        cell = widget.data("Inspector")["cell"]
+        n_other += cell != painted
+        assert widget.data(SLICE)["cell"] == cell
+        assert page.locator(".sc-inspector-cell").inner_text() == f"Cell {int(cell):,}"
+        corners = np.array(outline(widget)) - [x - frame["x"], y - frame["y"]]
+        following = np.roll(corners, -1, axis=0)
+        turns = corners[:, 0] * following[:, 1] - corners[:, 1] * following[:, 0]
+        assert (turns <= 0.03).all(), "another cell is marked"
+    assert n_other > 0, "nothing to tell apart"
+
+
+def test_the_inspector_never_mixes_two_cells(opened: Open) -> None:
+    widget = opened()
+    page = widget.page
+    page.mouse.move(*widget.place(SLICE, 0.2, 0.2))
+    page.wait_for_function("() => !document.querySelector('.sc-inspector').classList.contains('sc-pending')")
+    said = widget.part("Inspector").inner_text()
+    page.evaluate("dev.model.send = content => dev.asked = content")
+    page.mouse.move(*widget.place(SLICE, 0.8, 0.7))
+    assert page.locator(".sc-inspector.sc-pending").count() == 1
+    assert widget.part("Inspector").inner_text() == said
+    deliver = ("more => dev.model.deliver({kind: 'inspection', view_id: dev.asked.view_id, id: dev.asked.id, number: 1, "
+               "area: 1, prediction: 'class 5', is_class: true, values: [], slope: 1, distance: null, picture_size: null, "
+               "error: '', is_cut: false, ...more})")
+    page.evaluate(deliver, {"cell": 7, "number": 0})
+    assert widget.part("Inspector").inner_text() == said, "that was about another picture"
+    page.wait_for_timeout(3200)  # the question is given up by now
+    page.mouse.move(*widget.place(SLICE, 0.81, 0.7))
+    page.evaluate(deliver, {"cell": 7, "is_cut": True})
+    assert page.locator(".sc-inspector.sc-pending").count() == 0
+    assert (widget.data("Inspector")["cell"], widget.data(SLICE)["cell"]) == ("7", "7")
+    assert "area in view" in widget.part("Inspector").inner_text()
 
 
 def test_wheel_scrolls_the_page_until_the_plot_has_the_focus(opened: Open) -> None:
@@ -439,6 +539,13 @@ class TestCertificate:
         widget.badge().click()
         assert widget.badge().get_attribute("aria-expanded") == "false"
         assert widget.figures() == {}
+
+    def test_comes_into_sight(self, opened: Open) -> None:
+        widget = opened(size=(1200, 810))
+        widget.wait_certificate("sound")
+        widget.badge().click()
+        box = widget.box("Figures of the certificate")
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= 810.5
 
     @pytest.mark.parametrize("key", ["Enter", "Space"])
     def test_opens_and_closes_with_the_keyboard(self, opened: Open, key: str) -> None:
@@ -725,7 +832,7 @@ def test_no_board(opened: Open) -> None:
     assert widget.part("Anchors").is_visible()
 
 
-@pytest.mark.parametrize("width", [400, 760, 1200])
+@pytest.mark.parametrize("width", [260, 380, 400, 760, 1200])
 def test_nothing_overflows(opened: Open, width: int) -> None:
     widget = opened(size=(width, 900))
     assert widget.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
