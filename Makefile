@@ -28,7 +28,7 @@ help:
 	@sed -n '1,6s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.made-demo $(BUNDLE)
-	@echo "== compiling the kernels (once)"
+	@echo "== the engine's loops"
 	@$(RUN) -m splinecam_widget.engine
 	@$(RUN) scripts/demo.py --port "$(PORT)"
 
@@ -59,11 +59,15 @@ test-js: setup
 test-numpy2: wheel
 	@echo "== the wheel with numpy 2, without graph-tool, without Node.js"
 	@PATH="$(CURDIR)/$(NUMPY2)/bin" $(CURDIR)/$(RUN) scripts/environment.py $(NUMPY2) --extras test --wheel dist/*.whl
+	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" python -m splinecam_widget.engine
 	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" SPLINECAM_INSTALLED=1 pytest -q -n auto --maxprocesses 4 --ignore=ui -m "not slow and not browser"
 
 test-python: setup chromium
-	@echo "== all Python tests, with notebooks and a browser"
-	@$(RUN) -m pytest
+	@echo "== all Python tests that need no browser, with the notebooks"
+	@$(RUN) -m splinecam_widget.engine
+	@$(RUN) -m pytest -q -n auto --maxprocesses 4 -m "not browser"
+	@echo "== tests in a browser"
+	@$(RUN) -m pytest -m browser
 
 wheel: setup
 	@rm -rf dist
@@ -92,11 +96,11 @@ clean:
 	rm -rf $(VENV) $(NUMPY2) dist node_modules splinecam_widget/static artifacts
 
 $(VENV)/.made-demo: $(SETUP) | $(BUNDLE)
-	@$(PYTHON) scripts/environment.py $(VENV) --extras demo --graph-tool
+	@$(PYTHON) scripts/environment.py $(VENV) --extras demo,analysis --graph-tool
 	@touch $@
 
 $(VENV)/.made-test: $(SETUP) | $(BUNDLE)
-	@$(PYTHON) scripts/environment.py $(VENV) --extras demo,test,dev,bench --graph-tool
+	@$(PYTHON) scripts/environment.py $(VENV) --extras demo,analysis,test,dev,bench --graph-tool
 	@touch $@ $(VENV)/.made-demo
 
 $(BUNDLE): node_modules/.package-lock.json $(JS_SOURCES)

@@ -25,13 +25,17 @@ from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import rectangle
+from splinecam_widget.engine.warmup import warm_up
 
 FAMILY = (130, 250, 440, 760, 1020)
 """Widths w of nets 2-w-w-1, from ten thousand cells on the square of side 2 to most of a million."""
 
+SIDES = (0.2, 0.4, 0.8, 1.4, 2.0)
+"""Of squares about the origin, for the largest of them."""
+
 LARGE = {"2-1000-700-1": (2, 1000, 700, 1), "2-5600-1": (2, 5600, 1)}
 PEAK = """
-import json, resource, sys, time
+import json, sys, time
 sys.path.insert(0, {folder!r})
 from growth import net_of
 from splinecam_widget import Slice, compute_partition
@@ -40,7 +44,8 @@ import torch
 net = net_of({widths})
 start = time.perf_counter()
 found = compute_partition(net, Slice.from_basis(torch.zeros(2), torch.eye(2), domain=rectangle(-1, 1, -1, 1)))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+# Not ru_maxrss, which a process inherits from the one that started it.
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 2**20
 print(json.dumps([found.n_cells, time.perf_counter() - start, peak]))
 """
 
@@ -57,7 +62,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="leave out what takes more than a few seconds")
     arguments = parser.parse_args()
-    tables = [growth(FAMILY[:3] if arguments.quick else FAMILY), increments(), threads()]
+    warm_up()
+    tables = [growth(FAMILY[:3], SIDES[:2]) if arguments.quick else growth(FAMILY, SIDES), increments(), threads()]
     if not arguments.quick:
         tables.append(memory())
     where = machine.description() | {"torch_threads": torch.get_num_threads()}
@@ -72,22 +78,31 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ("---", *["---:"] * (len(head) - 1)), *rows])
 
 
-def square() -> Slice:
-    return Slice.from_basis(torch.zeros(2), torch.eye(2), domain=rectangle(-1, 1, -1, 1))
+def square(side: float = 2.0) -> Slice:
+    half = side / 2
+    return Slice.from_basis(torch.zeros(2), torch.eye(2), domain=rectangle(-half, half, -half, half))
 
 
-def growth(widths: tuple[int, ...]) -> str:
-    rows, first = [], None
-    for w in widths:
-        network = lower(net_of((2, w, w, 1)), (2,))
-        seconds, found = best_of(3, lambda network=network: compute_partition(network, square()))
-        each = seconds / found.n_cells
-        first = first or each
-        rows.append((f"2-{w}-{w}-1", f"{found.n_cells:,}", f"{1e3 * seconds:,.1f} ms", f"{1e6 * each:.2f} µs",
-                     with_goal(each / first, 1.3, "≤", 2)))
-    head = ("net", "cells", "time", "a cell", "of the first")
-    return "Time for each cell, as nets of one family grow\n\n" + table(head, rows)
+def growth(widths: tuple[int, ...], sides: tuple[float, ...]) -> str:
+    wide = net_of((2, FAMILY[-1], FAMILY[-1], 1))
+    by_side = [(f"2-{FAMILY[-1]}-{FAMILY[-1]}-1, side {side:g}", wide, square(side)) for side in sides]
+    by_width = [(f"2-{w}-{w}-1", net_of((2, w, w, 1)), square()) for w in widths]
+    tables = []
+    for title, rows in (("Time for each cell, as the domain of one net grows", by_side),
+                        ("Time for each cell, as nets and the numbers at each vertex grow", by_width)):
+        found, first = [], None
+        for name, net, plane in rows:
+            network = lower(net, (2,))
+            seconds, partition = best_of(3, lambda network=network, plane=plane: compute_partition(network, plane))
+            each = seconds / partition.n_cells
+            first = first or each
+            found.append((name, f"{partition.n_cells:,}", f"{1e3 * seconds:,.1f} ms", f"{1e6 * each:.2f} µs",
+                          with_goal(each / first, 1.3, "≤", 2)))
+        tables.append(f"{title}\n\n" + table(("net", "cells", "time", "a cell", "of the first"), found))
+    return "\n\n".join(tables)
 
+
+ROUNDS = 5
 
 VIEWS = {
     "zoom in by 2": (rectangle(-0.5, 0.5, -0.5, 0.5), 0.0), "pan by 10 %": (rectangle(-0.8, 1.2, -1, 1), 0.15),
@@ -102,22 +117,28 @@ def increments() -> str:
         if net.name not in ("2-64x4-1", "2-128x4-1", "2-256x4-1"):
             continue
         network = lower(net.build(), (2,))
-        explorer = Explorer(network, square())
-        explorer.show(square())
-        for name, (domain, goal) in VIEWS.items():
-            plane = square().with_domain(domain)
-            start = time.perf_counter()
-            found = explorer.show(plane)
-            seconds = time.perf_counter() - start
-            anew = Explorer(network, plane)
-            scratch, again = best_of(1, lambda network=network, plane=plane: compute_partition(network, plane))
-            anew.show(plane)
-            assert found.n_cells == again.n_cells
-            share = explorer.work.vertices_evaluated / anew.work.vertices_evaluated
-            rows.append((net.name, name, f"{found.n_cells:,}", f"{1e3 * seconds:,.1f} ms", f"{1e3 * scratch:,.1f} ms",
-                         with_goal(share, goal, "≤", 2)))
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in VIEWS}
+        said = {}
+        for _ in range(ROUNDS):
+            explorer = Explorer(network, square())
+            explorer.show(square())
+            for name, (domain, goal) in VIEWS.items():
+                plane = square().with_domain(domain)
+                start = time.perf_counter()
+                found = explorer.show(plane)
+                seconds = time.perf_counter() - start
+                anew = Explorer(network, plane)
+                start = time.perf_counter()
+                again = anew.show(plane)
+                times[name].append((seconds, time.perf_counter() - start))
+                assert found.n_cells == again.n_cells
+                share = explorer.work.vertices_evaluated / anew.work.vertices_evaluated
+                said[name] = f"{found.n_cells:,}", with_goal(share, goal, "≤", 2)
+        for name, (cells, share) in said.items():
+            seconds, scratch = (min(column) for column in zip(*times[name]))
+            rows.append((net.name, name, cells, f"{1e3 * seconds:,.1f} ms", f"{1e3 * scratch:,.1f} ms", share))
     head = ("net", "change", "cells", "time", "computed anew", "of the vertices evaluated")
-    return "Changes of the view, one after the other\n\n" + table(head, rows)
+    return f"Changes of the view, one after the other, best of {ROUNDS}\n\n" + table(head, rows)
 
 
 def threads() -> str:
