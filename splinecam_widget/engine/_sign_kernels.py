@@ -67,6 +67,32 @@ def pack_signs(rows, tolerance, positive, negative, peak):
 
 
 @njit(cache=True, nogil=True)
+def repack_signs(rows, units, before, after, positive, negative, peak):
+    """New values (V, m) of some units into what `pack_signs` made of all; returns how many more entries are neither.
+
+    The tolerance of each unit was `before[unit]` and is `after[unit]` now.
+    """
+    n_more = np.int64(0)
+    for k in range(len(units)):
+        unit = units[k]
+        word, bit = unit >> _SIX, _ONE << np.uint64(unit & _LOW)
+        tolerance, was_computed = after[unit], before[unit] > 0
+        largest = 0.0
+        for v in range(len(rows)):
+            value = rows[v, k]
+            if was_computed and (positive[v, word] | negative[v, word]) & bit == 0:
+                n_more -= 1
+            is_plus, is_minus = value > tolerance, value < -tolerance
+            if tolerance > 0 and not is_plus and not is_minus:
+                n_more += 1
+            positive[v, word] = positive[v, word] | bit if is_plus else positive[v, word] & ~bit
+            negative[v, word] = negative[v, word] | bit if is_minus else negative[v, word] & ~bit
+            largest = max(largest, abs(value))
+        peak[unit] = largest
+    return n_more
+
+
+@njit(cache=True, nogil=True)
 def computed_units(tolerance, n_words):
     """Units with a rounding error, as bits."""
     computed = np.zeros(n_words, np.uint64)

@@ -301,8 +301,8 @@ def _after_stage(
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
     tick()
     if patch is not None and patch.number == number and cut is not None:
-        live = patch.advanced(network, state.live, new, tick)
-        signs: Signs | None = Signs.of(live[cut[0]], cut[1])
+        signs: Signs | None
+        live, signs = patch.advanced(network, state.live, new, cut[1], tick)
     else:
         live, signs = advance(
             network.stages_on_device[number], network.shapes, state.live, new, tick, cut, hats, network.device)

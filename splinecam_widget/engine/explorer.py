@@ -176,10 +176,10 @@ class Explorer:
         n_same = len(network.stages) if network is self.network else _n_leading(same_stages(network, self.network))
         usable = [state for state in self._states if state.number <= n_same]
         following = next((state for state in self._states if state.number == n_same + 1), None)
-        if following is None or not usable or usable[-1].number != n_same or following.planar is usable[-1].planar:
+        if following is None or not usable or usable[-1].number != n_same or following.new is None:
             return usable, None
         name = network.stages[n_same].kept[0]
-        return usable, patch_for(network, self.network, n_same, following.live[name])
+        return usable, patch_for(network, self.network, n_same, following.live[name], following.new)
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
         """The partition as far as it is known already."""

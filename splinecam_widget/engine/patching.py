@@ -14,7 +14,7 @@ from .arrays import Float64
 from .evaluation import advance
 from .hats import hats_for
 from .network import Network, Stage, is_same_step
-from .planar import Int64, NewVertices
+from .planar import Int64, NewVertices, Signs
 
 LARGEST_SHARE = 0.5
 """Of a stage's units: where more have changed, all are computed anew."""
@@ -33,6 +33,10 @@ class Patch:
     units : (m,) int64
     rows : (V, n) float64
         The values of all units before, at the vertices of the state before the stage and those that the cut before it added.
+    signs : Signs
+        Theirs.
+    tolerance : (n,) float64
+        With which these were taken.
     replaced : (V, m) float64 or None
         What was in the place of the changed units.
     """
@@ -41,6 +45,8 @@ class Patch:
     stage: Stage
     units: Int64
     rows: Float64
+    signs: Signs
+    tolerance: Float64
     replaced: Float64 | None = None
 
     @property
@@ -48,14 +54,20 @@ class Patch:
         return self.stage.kept[0]
 
     def advanced(
-        self, network: Network, live: dict[str, Float64], new: NewVertices | None, tick: Callable[[], None]
-    ) -> dict[str, Float64]:
-        """The stage's kept tensor (V, n), as `advance` computes it."""
+        self, network: Network, live: dict[str, Float64], new: NewVertices | None, tolerance: Float64,
+        tick: Callable[[], None],
+    ) -> tuple[dict[str, Float64], Signs]:
+        """The stage's kept tensor (V, n) and its signs, as `advance` computes them."""
         shapes = {**network.shapes, self.name: (len(self.units),)}
         part, _ = advance(self.stage, shapes, live, new, tick, None, hats_for(self.stage, shapes, new))
         self.replaced = self.rows[:, self.units]
         self.rows[:, self.units] = part[self.name]
-        return {self.name: self.rows}
+        tick()
+        others = np.ones(len(tolerance), np.bool_)
+        others[self.units] = False
+        if not np.array_equal(tolerance[others], self.tolerance[others]):
+            return {self.name: self.rows}, Signs.of(self.rows, tolerance)
+        return {self.name: self.rows}, self.signs.with_units(self.units, part[self.name], self.tolerance, tolerance)
 
     def undo(self) -> None:
         """Put back what was there."""
@@ -64,8 +76,18 @@ class Patch:
             self.replaced = None
 
 
-def patch_for(before: Network, after: Network, number: int, rows: Float64) -> Patch | None:
-    """What changes of a stage from one network to another; None unless it ends in a matrix and only rows of that are new."""
+def patch_for(before: Network, after: Network, number: int, rows: Float64, cut: NewVertices) -> Patch | None:
+    """What changes of a stage from one network to another; None unless it ends in a matrix and only rows of that are new.
+
+    Parameters
+    ----------
+    number : int
+        The stage.
+    rows : (V, n) float64
+        What the network before kept of it.
+    cut : NewVertices
+        What the stage's cut added then.
+    """
     old, new = before.stages[number], after.stages[number]
     if old.kept != new.kept or len(old.kept) != 1 or len(old.steps) != len(new.steps) or new.cut is None or old.cut is None:
         return None
@@ -91,4 +113,4 @@ def patch_for(before: Network, after: Network, number: int, rows: Float64) -> Pa
         if arguments[name] is not None:
             arguments[name] = arguments[name][units].contiguous()
     step = replace(last, arguments=arguments, shape=(len(units),))
-    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows)
+    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows, cut.signs, cut.tolerance)

@@ -134,6 +134,18 @@ class Signs:
         gathering.take(0, rows)
         return gathering.signs()
 
+    def with_units(self, units: Int64, rows: Float64, before: Float64, after: Float64) -> Signs:
+        """The same with other values (V, m) of some functions.
+
+        Parameters
+        ----------
+        before, after : (n,) float64
+            The tolerances then and now, of the others the same.
+        """
+        positive, negative, peak = self.positive.copy(), self.negative.copy(), self.peak.copy()
+        n_more = _sign_kernels.repack_signs(rows, units, before, after, positive, negative, peak)
+        return Signs(positive, negative, peak, self.n_zero + int(n_more))
+
 
 class SignGathering:
     """Signs that come in parts, in any order and from several threads.
