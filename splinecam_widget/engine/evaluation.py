@@ -125,7 +125,7 @@ def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Calla
             work(0, n)
             return
         bounds = np.linspace(0, n, n_chunks + 1).astype(int)
-        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick)
+        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1)
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:

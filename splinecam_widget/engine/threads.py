@@ -7,6 +7,7 @@ same bits whatever their number.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -70,8 +71,16 @@ def _callers() -> ThreadPoolExecutor:
 
 @cache
 def _pool_of(n: int, name: str) -> ThreadPoolExecutor:
-    """For every number of threads that torch was allowed: it may be changed at any time."""
-    return ThreadPoolExecutor(n, name, enter, (n,))
+    """For every number of threads that torch was allowed: it may be changed at any time.
+
+    All of them have begun: one that did so later would set torch's number for threads to come back to an old one.
+    """
+    pool = ThreadPoolExecutor(n, name, enter, (n,))
+    begun = threading.Barrier(n + 1)
+    for _ in range(n):
+        pool.submit(begun.wait)
+    begun.wait()
+    return pool
 
 
 def forget_pools() -> None:
@@ -106,30 +115,50 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
 
 
 def on_all_cores(
-    work: Callable[..., T], *tasks: Iterable[Any], tick: Callable[[], None] = lambda: None, stop: Any = None
+    work: Callable[..., T], *tasks: Iterable[Any], tick: Callable[[], None] = lambda: None, stop: Any = None,
+    is_long: bool = False,
 ) -> list[T]:
     """`[work(*task) for task in zip(*tasks)]`, several at a time, in order.
+
+    A thread of the engine's takes tasks, too, and does not wait for others to begin: where they are late, it has done
+    everything itself.
 
     Parameters
     ----------
     tick : callable
-        Called here every `POLL_SECONDS` while the others work; may raise, after which no task runs any more.
+        Called here between tasks, and every `POLL_SECONDS` while the others work; may raise, after which no task runs any more.
     stop : (1,) uint8 array or None
         Set to 1 when one of them or `tick` raises, for tasks that look at it.
+    is_long : bool
+        Whether a task takes long, so that this thread only looks whether they should go on.
     """
-    futures = [_pool().submit(work, *task) for task in zip(*tasks)]
-    waiting = set(futures)
+    todo = list(zip(*tasks))
+    if not todo:
+        return []
+    found: list[Any] = [None] * len(todo)
+    places = itertools.count()  # the next of which is one step for the interpreter, so no two threads get the same
+    is_over = threading.Event()
+
+    def take(between: Callable[[], None] = lambda: None) -> None:
+        while not is_over.is_set() and (place := next(places)) < len(todo):
+            found[place] = work(*todo[place])
+            between()
+
+    is_taking = _is_entered() and not is_long
+    waiting = {_pool().submit(take) for _ in range(min(n_cores(), len(todo)) - is_taking)}
     try:
+        if is_taking:
+            take(tick)
+            waiting = {future for future in waiting if not future.cancel()}
         while waiting:
             tick()
             done, waiting = wait(waiting, POLL_SECONDS, FIRST_EXCEPTION)
             for future in done:
                 future.result()
     except BaseException:
+        is_over.set()
         if stop is not None:
             stop[0] = 1
-        for future in waiting:
-            future.cancel()
-        wait(futures)
+        wait({future for future in waiting if not future.cancel()})
         raise
-    return [future.result() for future in futures]
+    return found
