@@ -190,7 +190,7 @@ def class_walk(t, values, tolerance):
 def rows_by_sorted_hats(
     rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, ids, out
 ):
-    """As `rows_by_hats` of the engine, for new vertices `ids` in order along the line: each unit is added once an interval.
+    """As `rows_by_hats` of the engine, of new vertices `ids` in order along the line: each unit is added once an interval.
 
     The units of an interval (a, b) are in order of their crossings. At t those that crossed before have a hat of
     (1 - t) |z(a)|, those that are still to come one of t |z(b)|: sums over the former grow on the way from a to b, sums over

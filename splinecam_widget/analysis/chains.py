@@ -187,14 +187,16 @@ class State:
 class ChainHats(Hats):
     """Hats on intervals, of which each may have many crossings."""
 
-    def rows_on_edges(self, name: str, old: Float64, source_rows: Float64, new: NewVertices, ids: Int64) -> Float64:
-        """As of `Hats`, for ids in order."""
-        out = np.empty((len(ids), old.shape[1]))
-        columns, has_columns = self._columns_of(name, old)
+    def write_on_edges(
+        self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, start: int, stop: int
+    ) -> None:
+        """As of `Hats`."""
+        ids = start + np.flatnonzero(new.is_plain[start:stop])
+        out = np.empty((len(ids), rows.shape[1]))
         _line_kernels.rows_by_sorted_hats(
-            old, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
-            columns, has_columns, ids, out)
-        return out
+            rows, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
+            *self._columns_of(name, rows), ids, out)
+        rows[len(rows) - len(new) + ids] = out
 
 
 @dataclass(frozen=True, eq=False)

@@ -244,16 +244,18 @@ def rows_at_some(rows, edge_ends, edge_t, chord_ends, chord_weights, ids, out):
 
 @njit(cache=True, nogil=True)
 def rows_by_hats(
-    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, ids, out
+    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old, start, stop
 ):
-    """Rows at new vertices `ids` on edges from `rows` at the old ones: interpolated, with a hat for each crossing unit.
+    """Rows at new vertices `start` to `stop`, which lie on edges, into `rows` itself, after the `n_old` that are there.
 
-    The units of vertex i are those that cross its edge, `parents[i]`; their values at old vertices are in `before`.
+    They are interpolated, with a hat for each unit that crosses their edge; of vertex i that is edge `parents[i]`. The units'
+    values at old vertices are in `before`. Vertices that are not plain are left out.
     """
     n_entries = rows.shape[1]
     total = np.empty(n_entries)
-    for k in range(len(ids)):
-        i = ids[k]
+    for i in range(start, stop):
+        if not is_plain[i]:
+            continue
         a, b, t = edge_ends[i, 0], edge_ends[i, 1], edge_t[i]
         total[:] = 0.0
         if has_columns:
@@ -263,7 +265,7 @@ def rows_by_hats(
                 for j in range(n_entries):
                     total[j] += height * columns[unit, j]
         for j in range(n_entries):
-            out[k, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - total[j]
+            rows[n_old + i, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - total[j]
 
 
 @njit(cache=True, nogil=True)

@@ -384,12 +384,15 @@ def _check_continuity(stage: Stage, network: Network, state: State, tick: Callab
 
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
     """Edges by layers of kinks and their units, which so far are those of the cuts."""
+    n_units = [step.n_units for step in network.kinks]
+    is_plain = network.layer_of_cut == [*range(len(n_units))] and all(
+        stage.cut is not None and stage.cut.kind == "kink" and stage.cut.n_units == math.prod(network.shapes[stage.cut.sources[0]])
+        for stage in network.stages[:-1])
     inner = planar.edge_layer >= 0
-    if not len(network.layer_of_cut) or not inner.any():
+    if is_plain or not inner.any():  # each cut is a layer of its own, with a line for each unit
         return planar
     layers = np.array(network.layer_of_cut, np.int32)[planar.edge_layer]
-    n_units = np.array([step.n_units for step in network.kinks])
-    units = (planar.edge_unit % n_units[layers]).astype(np.int32)
+    units = (planar.edge_unit % np.array(n_units)[layers]).astype(np.int32)
     return replace(planar, edge_layer=np.where(inner, layers, np.int32(-1)), edge_unit=np.where(inner, units, np.int32(-1)))
 
 

@@ -58,12 +58,17 @@ def advance(
     n = n_old + n_new
     width = max(stage.width, *(rows.shape[1] for rows in live.values()))
     out = {name: np.empty((n, math.prod(shapes[name]))) for name in stage.kept}
+    matrix = _last_matrix(stage, shapes) if device == "cpu" else None
     gathering = None if cut is None else SignGathering(n, cut[1])
 
     def run(blocks: dict[str, Float64], n_rows: int, where: Any) -> None:
         tensors = {
             name: torch.from_numpy(rows).reshape(n_rows, *shapes[name]).to(device) for name, rows in blocks.items()}
         with torch.no_grad():
+            if matrix is not None and isinstance(where, slice):
+                env = run_steps(stage.steps[:-1], tensors, n_rows)
+                _multiply(env[matrix.sources[0]], matrix, out[matrix.name][where])
+                return
             env = run_steps(stage.steps, tensors, n_rows)
         for name in stage.kept:
             out[name][where] = env[name].reshape(n_rows, -1).cpu().numpy()
@@ -79,13 +84,11 @@ def advance(
     def on_edges(start: int, stop: int) -> None:
         assert hats is not None
         assert new is not None
-        ids = np.arange(start, stop)
-        is_plain = new.is_plain[start:stop]
-        plain, others = ids[is_plain], ids[~is_plain]
+        others = start + np.flatnonzero(~new.is_plain[start:stop])
         if len(others):
             run({name: new.rows_of(rows, others) for name, rows in live.items()}, len(others), n_old + others)
         for name in stage.kept:
-            out[name][n_old + plain] = hats.rows_on_edges(name, out[name], live[hats.source], new, plain)
+            hats.write_on_edges(name, out[name], live[hats.source], new, start, stop)
         gather(n_old + start, n_old + stop)
 
     def on_chords(first: int, last: int) -> None:
@@ -111,6 +114,22 @@ def advance(
         _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)), tick)
         _in_chunks(gather_new, len(new.chord_places), width, tick)
     return out, None if gathering is None else gathering.signs()
+
+
+def _last_matrix(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Step | None:
+    """The step that makes all that a stage keeps, if that is one matrix for a vector."""
+    last = stage.steps[-1] if stage.steps else None
+    is_one = last is not None and last.operation == "linear" and stage.kept == (last.name,)
+    return last if is_one and last is not None and len(last.shape) == len(shapes[last.sources[0]]) == 1 else None
+
+
+def _multiply(x: torch.Tensor, matrix: Step, out: Float64) -> None:
+    """What the step makes of a batch (B, n), into `out` (B, m)."""
+    weight, bias, into = matrix.arguments["weight"], matrix.arguments["bias"], torch.from_numpy(out)
+    if bias is None:
+        torch.mm(x, weight.T, out=into)
+    else:
+        torch.addmm(bias, x, weight.T, out=into)
 
 
 def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Callable[[], None]) -> None:

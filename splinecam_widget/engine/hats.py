@@ -90,14 +90,16 @@ class Hats:
             rows[1] += (roundings**2 * columns.square().T @ before.square.reshape(-1)).reshape(rows.shape[1:])
         return Bound(rows)
 
-    def rows_on_edges(self, name: str, old: Float64, source_rows: Float64, new: NewVertices, ids: Int64) -> Float64:
-        """Rows (n, m) of a kept tensor at the new vertices `ids`, which lie on edges, from those at the old ones."""
-        out = np.empty((len(ids), old.shape[1]))
-        columns, has_columns = self._columns_of(name, old)
+    def write_on_edges(
+        self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, start: int, stop: int
+    ) -> None:
+        """Rows of a kept tensor at the plain ones of new vertices `start` to `stop`, which lie on edges.
+
+        They go into all rows (V, m), where those at the old ones are.
+        """
         _sign_kernels.rows_by_hats(
-            old, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
-            columns, has_columns, ids, out)
-        return out
+            rows, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
+            *self._columns_of(name, rows), new.is_plain, len(rows) - len(new), start, stop)
 
     def write_on_chords(
         self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, first: int, last: int
