@@ -23,7 +23,8 @@ from growth import net_of, square, table
 from torch import nn
 
 from splinecam_widget import Slice, compute_partition
-from splinecam_widget.engine.compute import Work, partition_of
+from splinecam_widget.engine.compute import partition_of
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.watching import Sketch, Watch

@@ -17,7 +17,7 @@ from ._board import ImageBoard, Place, PlaneBoard
 from ._limits import Limits, limits_of
 from .engine.arrays import Float64, as_numbers
 from .engine.boundary import Winners, winners_of
-from .engine.compute import Work
+from .engine.states import Work
 from .engine.errors import Cancelled
 from .engine.evaluation import evaluate
 from .engine.explorer import Explorer

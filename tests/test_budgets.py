@@ -18,9 +18,11 @@ from torch import nn
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine import explorer as explorer_module
+from splinecam_widget.engine import dense
 from splinecam_widget.engine import free_memory as free
 from splinecam_widget.engine import patching, watching
-from splinecam_widget.engine.compute import Work, partition_of
+from splinecam_widget.engine.compute import partition_of
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
@@ -127,6 +129,7 @@ class TestFreeMemory:
 
     def test_of_the_machine_and_its_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         meminfo = tmp_path / "meminfo"
+        monkeypatch.setattr(free, "ASK_SECONDS", 0.0)
         monkeypatch.setattr(free, "MEMINFO", meminfo)
         monkeypatch.setattr(free, "CONTROL_GROUP", tmp_path)
         meminfo.write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
@@ -140,6 +143,14 @@ class TestFreeMemory:
         assert Budget.of(None, None).memory == 0, "nothing is not everything"
         (tmp_path / "memory.max").write_text("max\n")
         assert free.free_memory() == 3_072_000
+
+    def test_is_asked_for_now_and_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[float] = []
+        clock = iter([100.0, 100.04, 100.06, 100.12, 50.0])
+        monkeypatch.setattr(free, "_last", None)
+        monkeypatch.setattr(free.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(free, "_found", lambda: asked.append(0.0) or len(asked))
+        assert [free.free_memory() for _ in range(5)] == [1, 1, 2, 3, 4]
 
     def test_here(self) -> None:
         found = free.free_memory()
@@ -251,7 +262,8 @@ class TestSketches:
         partition_of(network, plane, Work(), Eager(on_sketch=found.append))
         return found
 
-    def test_first_come_the_lines_of_the_first_layer(self) -> None:
+    def test_first_come_the_lines_of_the_first_layer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dense, "MOST_UNITS", 0)  # as for many
         net = mlp(2, 40, 8, 1)
         lines, *stages = self.sketches(net)
         assert (lines.n_layers, lines.n_layers_in_all, lines.n_cells) == (1, 2, 0)
@@ -268,12 +280,19 @@ class TestSketches:
         assert stages[0].n_cells == first.n_cells
         assert len(stages[0].segments) == (first.edge_layer >= 0).sum()
 
-    def test_lines_through_corners(self) -> None:
+    def test_lines_through_corners(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dense, "MOST_UNITS", 0)  # as for many
         net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU(), nn.Linear(3, 1)).double().eval()
         net[0].weight.data = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
         lines = self.sketches(net)[0].segments
         ends = {tuple(sorted(map(tuple, segment.round(12).tolist()))) for segment in lines}
         assert ends == {((-1.0, -1.0), (1.0, 1.0)), ((0.0, -1.0), (0.0, 1.0)), ((-1.0, 1.0), (1.0, -1.0))}
+
+    def test_a_small_layer_comes_with_its_cells(self) -> None:
+        net = mlp(2, 40, 8, 1)
+        stages = self.sketches(net)
+        assert [stage.n_layers for stage in stages] == [1, 2]
+        assert stages[0].n_cells == compute_partition(nn.Sequential(*list(net)[:2]).eval(), square()).n_cells
 
     def test_none_for_what_is_quick(self) -> None:
         found: list[Sketch] = []

@@ -154,7 +154,7 @@ def settled(chain: Chain, first_cut: int, n_rounds: int, entries: Float64, toler
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A chain before one of the network's stages; see `engine.compute.State`."""
+    """A chain before one of the network's stages; see `engine.states.State`."""
 
     number: int
     chain: Chain

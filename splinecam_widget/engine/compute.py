@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from .arrays import Float64
 from .bending import bent
 from .budgets import within_budget
+from .dense import after_small_stage
 from .dissolving import settled
 from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
@@ -22,46 +23,16 @@ from .lowering import lower
 from .network import Network, Stage
 from .partition import Partition
 from .patching import Patch
-from .planar import NewVertices, PlanarComplex, Room, Signs, chords, split_complex
-from .rounding import CONFIDENCE, Bound, input_bound
+from .planar import PlanarComplex, Room, Signs, chords, split_complex
+from .rounding import CONFIDENCE, Bound
 from .slices import Slice
+from .states import State, Work
 from .switches import jumps
 from .threads import apart
-from .watching import Budget, Sketch, Watch
+from .watching import BYTES_A_CELL, Budget, Sketch, Watch
 
 MOST_LINES = 20_000
 """Lines of a sketch."""
-
-BYTES_A_CELL = 300
-"""What a new cell takes with its vertex and two edges, while the runs of threads are put together."""
-
-
-@dataclass
-class Work:
-    """What a computation did, counted.
-
-    Attributes
-    ----------
-    vertices_evaluated : int
-        Vertices at which a stage of the network was evaluated, summed over stages.
-    vertices_by_hats : int
-        Those of them whose values came from those at others, see `hats`.
-    cells_reused : int
-        Cells taken over from an earlier result.
-    n_close : int
-        Crossings and vertices whose order float64 could not decide; they share a vertex.
-    n_irregular : int
-        Splits with signs that no straight line has.
-    n_zero : int
-        Values at vertices that are within their rounding error, so that the line of their unit goes through the vertex.
-    """
-
-    vertices_evaluated: int = 0
-    vertices_by_hats: int = 0
-    cells_reused: int = 0
-    n_close: int = 0
-    n_irregular: int = 0
-    n_zero: int = 0
 
 
 def compute_partition(
@@ -214,8 +185,19 @@ def continued(
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
 
+    found = state or State.of_corners(network, plane)
+    while patch is None:
+        small = after_small_stage(network, found, work, watch)
+        if small is None:
+            break
+        if not isinstance(small, State):
+            return _finished(network, plane, found, *small)
+        found = small
+        keep(found)
+        watch.offer(lambda: _sketch(network, found.planar, found.number - 1))
+
     def compute(tick: Callable[[], None]) -> Partition:
-        found = state or State.of_corners(network, plane)
+        nonlocal found
         while True:
             following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
@@ -225,59 +207,6 @@ def continued(
                 return _finished(network, plane, found, *following)
 
     return apart(compute, watch.tick)
-
-
-@dataclass(frozen=True)
-class State:
-    """A computation before one of the network's stages.
-
-    Attributes
-    ----------
-    number : int
-        The stage.
-    planar : PlanarComplex
-        As cut by all stages before.
-    live : dict of (V_old, n) float64
-        Tensors that come in, at the vertices before the last cut.
-    bounds : dict of Bound
-        Theirs.
-    n_corners : int
-        Of the domain.
-    new : NewVertices or None
-        What the last cut added.
-    first_round : dict
-        Of every tournament so far, the stage of its first round.
-    zero_tolerances : tuple of (m,) float64
-        See `Partition`.
-    n_close, n_irregular, n_zero : int
-        See `Work`.
-    """
-
-    number: int
-    planar: PlanarComplex
-    live: dict[str, Float64]
-    bounds: dict[str, Bound]
-    n_corners: int
-    new: NewVertices | None = None
-    first_round: dict[str, int] = field(default_factory=dict)
-    zero_tolerances: tuple[Float64, ...] = ()
-    n_close: int = 0
-    n_irregular: int = 0
-    n_zero: int = 0
-
-    @classmethod
-    def of_corners(cls, network: Network, plane: Slice) -> State:
-        """Before the first stage: one cell."""
-        planar = PlanarComplex.single_cell(plane.domain)
-        corners = torch.from_numpy(plane.to_input(planar.points))
-        return cls(0, planar, {network.input_name: corners.reshape(len(corners), -1).numpy()},
-                   {network.input_name: input_bound(corners)}, len(plane.domain))
-
-    @property
-    def n_bytes(self) -> int:
-        """Of its arrays."""
-        return int(self.planar.n_bytes + sum(rows.nbytes for rows in self.live.values())
-                   + (0 if self.new is None else self.new.n_bytes))
 
 
 def _after_stage(

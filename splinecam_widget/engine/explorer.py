@@ -10,7 +10,7 @@ import numpy as np
 from . import _clipping_kernels
 from .arrays import Float64
 from .budgets import within_budget
-from .compute import State, Work, continued, partition_of
+from .compute import continued, partition_of
 from .errors import OverBudget
 from .hats import carry
 from .joining import is_rectangle, joined, sides_of
@@ -21,6 +21,7 @@ from .patching import Patch, patch_for
 from .planar import PlanarComplex, split_complex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
+from .states import State, Work
 from .watching import Budget, Watch
 
 MAX_ZOOM = 2.0**26

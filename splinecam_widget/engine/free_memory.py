@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 SHARE = 0.75
@@ -11,8 +12,22 @@ MEMINFO = Path("/proc/meminfo")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
+ASK_SECONDS = 0.05
+"""What was found is true for so long: no process fills a noticeable part of a memory in that time."""
+
+_last: tuple[float, int | None] | None = None
+
+
 def free_memory() -> int | None:
     """Bytes that are available to this process, in a container or not, times `SHARE`; None where nothing tells."""
+    global _last
+    now = time.monotonic()
+    if _last is None or not 0 <= now - _last[0] < ASK_SECONDS:
+        _last = now, _found()
+    return _last[1]
+
+
+def _found() -> int | None:
     found = [n for n in (_of_the_machine(), _of_the_control_group()) if n is not None]
     return int(SHARE * min(found)) if found else None
 

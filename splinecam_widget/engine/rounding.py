@@ -39,6 +39,8 @@ CONFIDENCE = 8.0
 """Lambda: an error exceeds the bound with a probability below 3e-14 a summed term."""
 LERP_ROUNDINGS = 6.0
 """A new vertex interpolates twice, each time with a subtraction, a product and a sum."""
+LERP_ERROR = (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2
+"""Of the squared magnitude: the squared error that this adds."""
 
 @dataclass(frozen=True)
 class Bound:
@@ -75,7 +77,7 @@ class Bound:
         rows = np.empty((2, peak.size))
         with np.errstate(over="ignore"):  # of a square; whether outputs are finite is asked at the end
             np.multiply(peak, peak, rows[0])
-        np.multiply(rows[0], (LERP_ROUNDINGS * UNIT_ROUNDOFF) ** 2, rows[1])
+        np.multiply(rows[0], LERP_ERROR, rows[1])
         rows[1] += self.rows.numpy()[1].reshape(-1)
         return Bound(torch.from_numpy(rows).view(self.rows.shape))
 

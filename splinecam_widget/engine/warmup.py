@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from numba.core.registry import cpu_target
 
@@ -14,6 +15,7 @@ from .boundary import winners_of
 from .explorer import Explorer
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
+from .planar import Signs
 from .selections import Rewriting
 from .slices import Slice, rectangle
 from .tracing import TRACING
@@ -44,11 +46,14 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         report("subdivision")
         explorer = Explorer(small_network(), plane)
         explorer.show(plane)
+        Explorer(tiny_network(), plane).show(plane)
         report("large pictures")
         Explorer(large_network(), plane).show(plane)
         report("changes of the view")
         explorer.show(plane.with_domain(rectangle(-0.5, 1.0, -1.0, 1.0)))
         partition = explorer.show(plane.with_domain(rectangle(-0.5, 1.5, -1.0, 1.0)))
+        one, zero = np.ones((1, 1)), np.zeros(1)
+        Signs.of(one, zero).with_units(np.zeros(1, np.int64), one, zero, zero)
         report("boundary")
         winners_of(partition)
         report("measures")
@@ -82,6 +87,13 @@ def small_network() -> Network:
     pool.add("shaped", (pool.extreme(entries, 3, 4, True), (4,)), (4,), is_last=True)
     steps = (_linear("z1", "x", first), _relu("a1", "z1", 12), *pool.steps, _linear("z2", pool.steps[-1].name, second),
              _relu("a2", "z2", 6), _linear("y", "a2", third))
+    return Network((2,), "x", "y", steps, "", False, 3)
+
+
+def tiny_network() -> Network:
+    """A random net of matrices alone."""
+    first, second = _weights((2, 6), (6, 3))
+    steps = (_linear("z1", "x", first), _relu("a1", "z1", 6), _linear("y", "a1", second))
     return Network((2,), "x", "y", steps, "", False, 3)
 
 

@@ -15,6 +15,9 @@ from .free_memory import free_memory
 MOST_CELLS = 1 << 29
 """Vertices, edges and entries of loops have 32-bit numbers; there are about four entries a cell."""
 
+BYTES_A_CELL = 300
+"""What a new cell takes with its vertex and two edges, while the runs of threads are put together."""
+
 FIRST_SKETCH_SECONDS = 0.025
 """What takes less is not sketched: the picture itself is there as soon."""
 

@@ -1,0 +1,175 @@
+"""Stages that are one matrix after an activation that bends at zero, while there are few vertices.
+
+`compute` takes such a stage in some thirty calls, of which each costs more than its work as long as there are a few hundred
+cells. Here the same is one call, on the thread that asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from . import _dense_kernels
+from .arrays import Float64
+from .hats import OPERATIONS
+from .network import Network, Stage, Step
+from .operations import Affine, Kink
+from .planar import NewVertices, PlanarComplex, Signs
+from .rounding import CONFIDENCE, LERP_ERROR, UNIT_ROUNDOFF, Bound
+from .states import State, Work
+from .watching import BYTES_A_CELL, Watch
+
+MOST_PRODUCTS = 1 << 20
+"""Vertices times entries of the matrix above which torch multiplies faster; then threads pay, too."""
+
+MOST_UNITS = 64
+"""Of a stage: so many lines across few cells take some milliseconds at most. More are left to where they can be stopped."""
+
+LAYOUTS = frozenset({"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze"})
+"""Operations after which a row has the same entries in the same order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """The numbers of one such stage, n entries before and m after it.
+
+    Attributes
+    ----------
+    source : str
+        The pre-activation, or the network's input.
+    above, below : (n,) float64
+        Slopes of the activation; 1 and 1 where there is none.
+    slope, kink_error : float
+        What the activation does to bounds, see `rounding`.
+    matrix : (n, m) float64
+    bias : (m,) float64
+    terms : float
+        That are summed for an entry.
+    """
+
+    source: str
+    above: Float64
+    below: Float64
+    slope: float
+    kink_error: float
+    matrix: Float64
+    bias: Float64
+    terms: float
+
+    @property
+    def sum_error(self) -> float:
+        return (self.terms * UNIT_ROUNDOFF) ** 2
+
+
+_NONE = NewVertices(
+    np.empty((0, 2), np.int32), np.empty(0), np.empty((0, 4), np.int32), np.empty((0, 3)), np.empty((0, 2), np.int32),
+    np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int32),
+    Signs(np.empty((0, 0), np.uint64), np.empty((0, 0), np.uint64), np.empty(0), 0), np.empty(0))
+"""No new vertices."""
+
+_FOUND: WeakKeyDictionary[Stage, Dense | None] = WeakKeyDictionary()
+
+
+def dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | None:
+    """The stage's numbers, if it is one matrix after an activation, or one matrix alone, and its cut bends at zero."""
+    if stage not in _FOUND:
+        _FOUND[stage] = _dense_of(stage, shapes)
+    return _FOUND[stage]
+
+
+def _dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | None:
+    steps = list(stage.steps)
+    if not steps or stage.kept != (steps[-1].name,) or steps[-1].operation != "linear" or (
+            stage.cut is not None and (stage.cut.operation not in OPERATIONS or stage.cut.sources != stage.kept)):
+        return None
+    linear, first = steps[-1], steps[0]
+    kink = first if first.kind == "kink" else None
+    if kink is not None and (kink.operation not in OPERATIONS or kink.sources != (kink.arguments["self"].name,)
+                             or kink.shape != shapes[kink.sources[0]]):
+        return None
+    chain = [first.sources[0] if first.sources else "", *(step.name for step in steps)]
+    if any(step.sources != (before,) for step, before in zip(steps, chain)) or not all(
+            step.kind == "affine" and step.operation in LAYOUTS for step in steps[kink is not None:-1]):
+        return None
+    if len(linear.shape) != 1 or len(shapes[linear.sources[0]]) != 1:
+        return None
+    weight, bias = linear.arguments["weight"], linear.arguments["bias"]
+    if not isinstance(weight, torch.Tensor) or not (bias is None or isinstance(bias, torch.Tensor)):
+        return None
+    m, n = weight.shape
+    rule = linear.rule
+    assert isinstance(rule, Affine)
+    return Dense(
+        chain[0], *_slopes(kink, n), *_kink_bound(kink), np.ascontiguousarray(weight.numpy().T),
+        np.zeros(m) if bias is None else np.ascontiguousarray(bias.numpy()), float(rule.terms(linear.arguments, n, m) + 1))
+
+
+def _slopes(kink: Step | None, n: int) -> tuple[Float64, Float64]:
+    if kink is None:
+        return np.ones(n), np.ones(n)
+    sides = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(2, *(1,) * len(kink.shape)).expand(2, *kink.shape)
+    above, below = kink.result({kink.sources[0]: sides}).reshape(2, -1).numpy()
+    return np.ascontiguousarray(above), np.ascontiguousarray(-below)
+
+
+def _kink_bound(kink: Step | None) -> tuple[float, float]:
+    if kink is None or kink.operation == "relu":
+        return 1.0, 0.0
+    assert isinstance(kink.rule, Kink)
+    return float(kink.rule.slope(kink.arguments)), (4 * UNIT_ROUNDOFF) ** 2
+
+
+def after_small_stage(
+    network: Network, state: State, work: Work, watch: Watch
+) -> State | tuple[dict[str, Float64], dict[str, Bound]] | None:
+    """The state after one more stage; what is alive and its bounds after the last one; None for a stage of another kind."""
+    planar, number = state.planar, state.number
+    stage = network.stages[number]
+    n_vertices = planar.n_vertices
+    if network.device != "cpu" or n_vertices * stage.width > MOST_PRODUCTS:
+        return None
+    dense = dense_of(stage, network.shapes)
+    if dense is None or len(dense.bias) > MOST_UNITS or n_vertices * dense.matrix.size > MOST_PRODUCTS or (
+            tuple(state.live) != (dense.source,)):
+        return None
+    watch.tick()
+    (name,) = stage.kept
+    n_bytes = state.n_bytes + 8 * n_vertices * math.prod(network.shapes[name])
+    watch.check(planar.n_cells, n_bytes)
+    new = state.new or _NONE
+    old, before = state.live[dense.source], state.bounds[dense.source].rows.numpy().reshape(2, -1)
+    where = (old, new.edge_ends, new.edge_t, new.chord_ends, new.chord_weights)
+    numbers = (dense.above, dense.below, dense.matrix, dense.bias)
+    errors = (before, dense.slope, dense.kink_error)
+    if stage.cut is None:
+        work.vertices_evaluated += n_vertices
+        bound = _dense_kernels.dense_bound(*errors, dense.matrix, dense.bias, dense.sum_error, dense.terms)
+        return {name: _dense_kernels.dense_rows(*where, *numbers)}, {name: Bound(torch.from_numpy(bound))}
+    n_free = max(0, watch.budget.memory - n_bytes)
+    most_cells = min(watch.budget.cells, planar.n_cells + n_free // BYTES_A_CELL)
+    halt = np.zeros(1, np.uint8)
+    (rows, bound, tolerance, positive, negative, peak, n_zero, offsets, units, parents, t, ends, n_close, *after,
+     split) = _dense_kernels.dense_stage(
+        *where, *numbers, *errors, dense.sum_error, dense.terms, CONFIDENCE, LERP_ERROR, number, planar.points, planar.edges,
+        planar.edge_layer, planar.edge_unit, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.cell_hashes,
+        most_cells, n_free, halt)
+    if halt[0]:  # too much for the budget; the other way says how much
+        return None
+    cell_offsets, cell_vertices, cell_edges, hashes, _, chord_ends, weights, places, _, _, n_irregular = split
+    found = PlanarComplex(*after, cell_offsets, cell_vertices, cell_edges, hashes)
+    watch.check(found.n_cells, n_bytes + BYTES_A_CELL * (found.n_cells - planar.n_cells))
+    work.vertices_evaluated += n_vertices
+    work.n_close += n_close
+    work.n_irregular += n_irregular
+    work.n_zero += n_zero
+    signs = Signs(positive, negative, peak, n_zero)
+    return State(
+        number + 1, found, {name: rows}, {name: Bound(torch.from_numpy(bound))}, state.n_corners,
+        NewVertices(ends, t, chord_ends, weights, places, parents, offsets, units, signs, tolerance),
+        {stage.cut.node: number, **state.first_round}, (*state.zero_tolerances, tolerance),
+        state.n_close + n_close, state.n_irregular + n_irregular, state.n_zero + n_zero)

@@ -1,0 +1,166 @@
+"""Small stages in one call find what the steps one by one find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from oracle import mlp, square
+from splinecam_widget.engine import compute, dense
+from splinecam_widget.engine.compute import compute_partition
+from splinecam_widget.engine.explorer import Explorer
+from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.network import Network
+from splinecam_widget.engine.partition import Partition
+from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.states import State
+
+
+def seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(3)
+    return make().double().eval()
+
+
+class Abs(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.abs()
+
+
+def with_lines(net: nn.Sequential) -> nn.Sequential:
+    """Diagonals, axes, two units that are the same, one that is dead."""
+    first = net[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.weight[:] = torch.tensor([[1.0, 1], [1, -1], [1, 0], [0, 1], [1, 0], [0, 0]])
+        first.bias[:] = 0.0
+    return net
+
+
+NETS: dict[str, tuple[nn.Module, Slice]] = {
+    "relu": (mlp(2, 16, 16, 16, 1), square()),
+    "several outputs": (mlp(2, 20, 10, 5, seed=4), square(2.0)),
+    "leaky": (mlp(2, 20, 20, 20, 20, 1, slope=0.03), square()),
+    "abs": (seeded(lambda: nn.Sequential(nn.Linear(2, 9), Abs(), nn.Linear(9, 9), Abs(), nn.Linear(9, 2))), square()),
+    "prelu": (seeded(lambda: nn.Sequential(nn.Linear(2, 9), nn.PReLU(9), nn.Linear(9, 2))), square()),
+    "no bias": (seeded(lambda: nn.Sequential(
+        nn.Linear(2, 9, bias=False), nn.ReLU(), nn.Linear(9, 9, bias=False), nn.ReLU(), nn.Linear(9, 1))), square()),
+    "images": (seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 12), nn.ReLU(), nn.Linear(12, 4))),
+               Slice.around(np.linspace(0.0, 1.0, 48).reshape(3, 4, 4), radius=3.0, seed=0)),
+    "batch norm between": (seeded(lambda: nn.Sequential(
+        nn.Linear(2, 12), nn.ReLU(), nn.BatchNorm1d(12), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))), square()),
+    "degenerate": (seeded(lambda: with_lines(nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 1)))),
+                   square()),
+}
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The stages that were taken in one call."""
+    found: list[int] = []
+
+    def spy(network: Network, state: State, *others: Any) -> Any:
+        after = dense.after_small_stage(network, state, *others)
+        if after is not None:
+            found.append(state.number)
+        return after
+
+    monkeypatch.setattr(compute, "after_small_stage", spy)
+    yield found
+
+
+def step_by_step(monkeypatch: pytest.MonkeyPatch, network: Network, plane: Slice) -> Partition:
+    with monkeypatch.context() as patch:
+        patch.setattr(dense, "MOST_PRODUCTS", -1)
+        return compute_partition(network, plane)
+
+
+def assert_same(found: Partition, expected: Partition) -> None:
+    for name in ("edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges", "cell_hashes"):
+        assert np.array_equal(getattr(found.planar, name), getattr(expected.planar, name)), name
+    assert found.vertices == pytest.approx(expected.vertices, abs=1e-11)
+    assert found.values == pytest.approx(expected.values, rel=1e-11, abs=1e-12)
+    assert found.tolerance == pytest.approx(expected.tolerance, rel=1e-9)
+    assert (found.n_close, found.n_zero) == (expected.n_close, expected.n_zero)
+    assert len(found.zero_tolerances) == len(expected.zero_tolerances)
+    for one, other in zip(found.zero_tolerances, expected.zero_tolerances):
+        assert one == pytest.approx(other, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_is_what_the_steps_are(name: str, monkeypatch: pytest.MonkeyPatch, taken: list[int]) -> None:
+    net, plane = NETS[name]
+    network = lower(net, plane.input_shape)
+    found = compute_partition(network, plane)
+    assert taken == ([0] if name == "batch norm between" else [*range(len(network.stages))])
+    taken.clear()
+    assert_same(found, step_by_step(monkeypatch, network, plane))
+    assert not taken
+    assert found.certificate(full=True).is_sound
+
+
+def test_larger_stages_follow_small_ones(monkeypatch: pytest.MonkeyPatch, taken: list[int]) -> None:
+    network = lower(mlp(2, 40, 40, 40, 2), (2,))
+    found = compute_partition(network, square())
+    assert 0 < len(taken) < len(network.stages)
+    assert_same(found, step_by_step(monkeypatch, network, square()))
+
+
+def test_stages_of_another_kind_are_left_alone(taken: list[int]) -> None:
+    skip = seeded(lambda: Skip())
+    assert compute_partition(skip, square()).certificate(full=True).is_sound
+    pooled = nn.Sequential(nn.Linear(2, 12), nn.Unflatten(1, (3, 4)), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(6, 2)).eval()
+    assert compute_partition(pooled, square()).certificate(full=True).is_sound
+    assert taken == [0]  # the matrix before the skip
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.first(x)
+        return z.relu() + self.second(z.relu()).relu()
+
+
+@pytest.mark.parametrize("max_cells", [5, 60, 100])
+def test_budgets_hold(max_cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = lower(mlp(2, 16, 16, 16, 1), (2,))
+    found = compute_partition(network, square(), max_cells=max_cells)
+    with monkeypatch.context() as patch:
+        patch.setattr(dense, "MOST_PRODUCTS", -1)
+        expected = compute_partition(network, square(), max_cells=max_cells)
+    assert found.n_cells <= max_cells
+    assert found.share == expected.share < 1
+    assert_same(found, expected)
+
+
+def test_work_is_counted_and_stages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = mlp(2, 16, 16, 16, 1)
+    explorer, other = (Explorer(lower(net, (2,)), square()) for _ in range(2))
+    explorer.show(square())
+    with monkeypatch.context() as patch:
+        patch.setattr(dense, "MOST_PRODUCTS", -1)
+        other.show(square())
+    assert explorer.work == other.work
+    with torch.no_grad():
+        net[-1].bias += 1.0
+    network = lower(net, (2,))
+    assert explorer.update(network) == 3
+    again = explorer.show(square())
+    assert explorer.work.vertices_evaluated < 0.6 * other.work.vertices_evaluated
+    assert_same(again, compute_partition(network, square()))
+
+
+def test_weights_too_large_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = mlp(2, 8, 8, 1)
+    with torch.no_grad():
+        net[2].weight *= 1e200
+        net[4].weight *= 1e200
+    with pytest.raises(ValueError, match="finite outputs"):
+        compute_partition(net, square())
