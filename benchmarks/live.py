@@ -24,9 +24,9 @@ from torch import nn
 
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine.compute import partition_of
-from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.watching import Sketch, Watch
 
 sys.path.insert(0, str(machine.ROOT / "tests"))

@@ -17,7 +17,6 @@ from ._board import ImageBoard, Place, PlaneBoard
 from ._limits import Limits, limits_of
 from .engine.arrays import Float64, as_numbers
 from .engine.boundary import Winners, winners_of
-from .engine.states import Work
 from .engine.errors import Cancelled
 from .engine.evaluation import evaluate
 from .engine.explorer import Explorer
@@ -26,6 +25,7 @@ from .engine.network import Network
 from .engine.partition import Partition
 from .engine.rounding import UNIT_ROUNDOFF
 from .engine.slices import COLLINEAR_FACTOR, Slice, rectangle, square_around
+from .engine.states import Work
 from .engine.watching import FIRST_SKETCH_SECONDS, Budget, Sketch, Watch
 
 KEEP: Literal["keep"] = "keep"

@@ -17,16 +17,15 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
+from splinecam_widget.engine import dense, patching, watching
 from splinecam_widget.engine import explorer as explorer_module
-from splinecam_widget.engine import dense
 from splinecam_widget.engine import free_memory as free
-from splinecam_widget.engine import patching, watching
 from splinecam_widget.engine.compute import partition_of
-from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import rectangle
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.warmup import warm_up
 from splinecam_widget.engine.watching import Budget, Sketch, Watch
 

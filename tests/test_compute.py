@@ -14,10 +14,10 @@ from torch import nn
 from oracle import assert_consistent, assert_same_cells, exact_cells, mlp, square
 from splinecam_widget.engine import planar
 from splinecam_widget.engine.compute import compute_partition, partition_of
-from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, rectangle
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.threads import forget_pools
 from splinecam_widget.engine.watching import Watch
 

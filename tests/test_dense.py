@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,13 @@ NETS: dict[str, tuple[nn.Module, Slice]] = {
                Slice.around(np.linspace(0.0, 1.0, 48).reshape(3, 4, 4), radius=3.0, seed=0)),
     "batch norm between": (seeded(lambda: nn.Sequential(
         nn.Linear(2, 12), nn.ReLU(), nn.BatchNorm1d(12), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2))), square()),
-    "degenerate": (seeded(lambda: with_lines(nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 1)))),
-                   square()),
+    "degenerate": (seeded(lambda: with_lines(nn.Sequential(
+        nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 1)))), square()),
 }
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The stages that were taken in one call."""
     found: list[int] = []
 
@@ -70,7 +70,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return after
 
     monkeypatch.setattr(compute, "after_small_stage", spy)
-    yield found
+    return found
 
 
 def step_by_step(monkeypatch: pytest.MonkeyPatch, network: Network, plane: Slice) -> Partition:

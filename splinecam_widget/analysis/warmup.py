@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from splinecam_widget.engine.compute import partition_of
-from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.warmup import small_network
 
 from .boundaries import interpolated_outputs

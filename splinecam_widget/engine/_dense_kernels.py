@@ -62,7 +62,8 @@ def dense_bound(before, slope, kink_error, matrix, bias, sum_error, terms):
 def dense_stage(
     old, edge_ends, edge_t, chord_ends, chord_weights, above, below, matrix, bias,
     before, slope, kink_error, sum_error, terms, confidence, lerp_error,
-    layer, points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, cell_hashes, most_cells, most_entries, halt,
+    layer, points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, cell_hashes, most_cells,
+    most_entries, halt,
 ):
     """Values, bounds and signs after a stage, and the complex cut by them, see `planar.split_complex`.
 

@@ -244,7 +244,8 @@ def rows_at_some(rows, edge_ends, edge_t, chord_ends, chord_weights, ids, out):
 
 @njit(cache=True, nogil=True)
 def rows_by_hats(
-    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old, start, stop
+    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old,
+    start, stop,
 ):
     """Rows at new vertices `start` to `stop`, which lie on edges, into `rows` itself, after the `n_old` that are there.
 

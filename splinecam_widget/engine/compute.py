@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -185,19 +186,16 @@ def continued(
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
 
-    found = state or State.of_corners(network, plane)
-    while patch is None:
-        small = after_small_stage(network, found, work, watch)
-        if small is None:
-            break
+    begun = state or State.of_corners(network, plane)
+    while patch is None and (small := after_small_stage(network, begun, work, watch)) is not None:
         if not isinstance(small, State):
-            return _finished(network, plane, found, *small)
-        found = small
-        keep(found)
-        watch.offer(lambda: _sketch(network, found.planar, found.number - 1))
+            return _finished(network, plane, begun, *small)
+        keep(small)
+        watch.offer(partial(_sketch, network, small.planar, begun.number))
+        begun = small
 
     def compute(tick: Callable[[], None]) -> Partition:
-        nonlocal found
+        found = begun
         while True:
             following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
@@ -314,9 +312,9 @@ def _check_continuity(stage: Stage, network: Network, state: State, tick: Callab
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
     """Edges by layers of kinks and their units, which so far are those of the cuts."""
     n_units = [step.n_units for step in network.kinks]
+    cuts = [stage.cut for stage in network.stages if stage.cut is not None]
     is_plain = network.layer_of_cut == [*range(len(n_units))] and all(
-        stage.cut is not None and stage.cut.kind == "kink" and stage.cut.n_units == math.prod(network.shapes[stage.cut.sources[0]])
-        for stage in network.stages[:-1])
+        cut.kind == "kink" and cut.n_units == math.prod(network.shapes[cut.sources[0]]) for cut in cuts)
     inner = planar.edge_layer >= 0
     if is_plain or not inner.any():  # each cut is a layer of its own, with a line for each unit
         return planar

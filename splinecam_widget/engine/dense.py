@@ -153,15 +153,15 @@ def after_small_stage(
     n_free = max(0, watch.budget.memory - n_bytes)
     most_cells = min(watch.budget.cells, planar.n_cells + n_free // BYTES_A_CELL)
     halt = np.zeros(1, np.uint8)
-    (rows, bound, tolerance, positive, negative, peak, n_zero, offsets, units, parents, t, ends, n_close, *after,
-     split) = _dense_kernels.dense_stage(
+    (rows, bound, tolerance, positive, negative, peak, n_zero, offsets, units, parents, t, ends, n_close, points, edges, layers,
+     edge_units, split) = _dense_kernels.dense_stage(
         *where, *numbers, *errors, dense.sum_error, dense.terms, CONFIDENCE, LERP_ERROR, number, planar.points, planar.edges,
         planar.edge_layer, planar.edge_unit, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.cell_hashes,
         most_cells, n_free, halt)
     if halt[0]:  # too much for the budget; the other way says how much
         return None
     cell_offsets, cell_vertices, cell_edges, hashes, _, chord_ends, weights, places, _, _, n_irregular = split
-    found = PlanarComplex(*after, cell_offsets, cell_vertices, cell_edges, hashes)
+    found = PlanarComplex(points, edges, layers, edge_units, cell_offsets, cell_vertices, cell_edges, hashes)
     watch.check(found.n_cells, n_bytes + BYTES_A_CELL * (found.n_cells - planar.n_cells))
     work.vertices_evaluated += n_vertices
     work.n_close += n_close

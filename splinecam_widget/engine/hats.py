@@ -21,7 +21,7 @@ from . import _sign_kernels
 from .arrays import Float64
 from .network import Stage, run_steps
 from .operations import Affine
-from .planar import Int64, NewVertices
+from .planar import NewVertices
 from .rounding import LERP_ROUNDINGS, UNIT_ROUNDOFF, Bound
 
 OPERATIONS = frozenset({"relu", "leaky_relu", "prelu", "abs"})
