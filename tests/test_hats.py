@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from oracle import assert_consistent, assert_same_cells, by_one_and_by_three_threads, exact_cells, exact_values, mlp, square
-from splinecam_widget.engine import compute, evaluation, hats
+from splinecam_widget.engine import compute, dense, evaluation, hats
 from splinecam_widget.engine.compute import partition_of
 from splinecam_widget.engine.evaluation import evaluate
 from splinecam_widget.engine.lowering import lower
@@ -19,6 +19,12 @@ from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.states import Work
+
+
+@pytest.fixture(autouse=True)
+def _no_small_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of small nets are taken without hats."""
+    monkeypatch.setattr(dense, "MOST_PRODUCTS", -1)
 
 
 @pytest.fixture(autouse=True)

@@ -84,7 +84,8 @@ class Chain:
     def refined(self, new: NewVertices, units: Int32, offsets: Int64, layer: int) -> Chain:
         """With new breakpoints, made by `units` (N,) of a cut; interval i has those from `offsets[i]` to `offsets[i + 1]`."""
         nothing = np.zeros(len(self.intervals), np.int32)
-        intervals, _, _ = _sign_kernels.edge_pieces(self.intervals, nothing, nothing, offsets, len(self.t))
+        intervals, _, _ = _sign_kernels.edge_pieces(
+            self.intervals, nothing, nothing, offsets, len(self.t), self.intervals[:0], -1, nothing[:0])
         left, right = self.t[new.edge_ends].T
         t = np.clip(left + new.edge_t * (right - left), left, right)
         return Chain(np.concatenate([self.t, t]), np.concatenate([self.layer, np.full(len(t), layer, np.int32)]),

@@ -88,18 +88,14 @@ def dense_stage(
     offsets, units, places, parents, t, vertex_offsets, n_close = edge_crossings(
         0, len(edges), edges, positive, negative, rows, tolerance)
     n_on_edges = len(t)
-    pieces, piece_layers, piece_units = edge_pieces(edges, edge_layer, edge_unit, vertex_offsets, n_vertices)
-    n_pieces = len(pieces)
+    n_pieces = len(edges) + vertex_offsets[len(edges)]
     split = split_cells(
         0, len(cell_offsets) - 1, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes, edges, positive, negative, rows,
         tolerance, offsets, units, places, vertex_offsets, t, n_vertices, n_vertices + n_on_edges, n_pieces, most_cells,
         most_entries, halt)
     ends, weights, chords, chord_units = split[5], split[6], split[8], split[9]
-    all_edges = np.empty((n_pieces + len(chords), 2), np.int32)
-    layers, all_units = np.empty(len(all_edges), np.int32), np.empty(len(all_edges), np.int32)
-    all_edges[:n_pieces], all_edges[n_pieces:] = pieces, chords
-    layers[:n_pieces], layers[n_pieces:] = piece_layers, layer
-    all_units[:n_pieces], all_units[n_pieces:] = piece_units, chord_units
+    all_edges, layers, all_units = edge_pieces(
+        edges, edge_layer, edge_unit, vertex_offsets, n_vertices, chords, layer, chord_units)
     new_ends = np.empty((n_on_edges, 2), np.int32)
     for i in range(n_on_edges):
         new_ends[i] = edges[parents[i]]

@@ -188,16 +188,18 @@ def sort_crossings(parameters, units, start, stop):
 
 
 @njit(cache=True, nogil=True)
-def edge_pieces(edges, layers, units, vertex_offsets, first_vertex):
-    """Every edge cut at its new vertices; the pieces of edge e start at e + vertex_offsets[e], from its first vertex on.
+def edge_pieces(edges, layers, units, vertex_offsets, first_vertex, chords, layer, chord_units):
+    """Every edge cut at its new vertices, and after them the pieces `chords` (N, 2) of chords, which are of one layer.
+
+    The pieces of edge e start at e + vertex_offsets[e], from its first vertex on.
 
     Returns
     -------
     pieces (M, 2), piece_layers (M,), piece_units (M,)
     """
     n_pieces = len(edges) + vertex_offsets[len(edges)]
-    pieces = np.empty((n_pieces, 2), np.int32)
-    piece_layers, piece_units = np.empty(n_pieces, np.int32), np.empty(n_pieces, np.int32)
+    pieces = np.empty((n_pieces + len(chords), 2), np.int32)
+    piece_layers, piece_units = np.empty(len(pieces), np.int32), np.empty(len(pieces), np.int32)
     for e in range(len(edges)):
         start, stop = vertex_offsets[e], vertex_offsets[e + 1]
         tail = edges[e, 0]
@@ -208,6 +210,9 @@ def edge_pieces(edges, layers, units, vertex_offsets, first_vertex):
             piece_layers[e + k] = layers[e]
             piece_units[e + k] = units[e]
             tail = head
+    for k in range(len(chords)):
+        pieces[n_pieces + k, 0], pieces[n_pieces + k, 1] = chords[k, 0], chords[k, 1]
+        piece_layers[n_pieces + k], piece_units[n_pieces + k] = layer, chord_units[k]
     return pieces, piece_layers, piece_units
 
 
@@ -280,8 +285,10 @@ def rows_on_chords(
     the latter on the way back.
     """
     n_units, n_entries = before.shape[1], rows.shape[1]
-    from_p, from_q = np.empty(n_units), np.empty(n_units)
-    units, places = np.empty(n_units, np.int64), np.empty(n_units)
+    here, there = np.empty(n_units), np.empty(n_units)
+    bends = np.zeros((n_units + 7) // 8 * 8, np.uint8)
+    eights = bends.view(np.uint64)
+    units, places = np.empty(n_units, np.int32), np.empty(n_units)
     total = np.empty(n_entries)
     hats = np.empty((16, n_entries))
     for chord in range(first, last):
@@ -295,23 +302,28 @@ def rows_on_chords(
             along = along[np.argsort(chord_weights[along, 2])]
         m = 0
         if has_columns:
-            for l in range(n_units):
-                here = before[a, l] + s * (before[b, l] - before[a, l])
-                there = before[c, l] + t * (before[d, l] - before[c, l])
-                if (here > 0) != (there > 0) and here != 0 and there != 0:
-                    units[m], from_p[m], from_q[m], places[m] = l, abs(here), abs(there), here / (here - there)
-                    m += 1
-        by_place = np.argsort(places[:m])
+            for l in range(n_units):  # without a branch, so that the compiler takes several at a time
+                here[l] = before[a, l] + s * (before[b, l] - before[a, l])
+                there[l] = before[c, l] + t * (before[d, l] - before[c, l])
+                bends[l] = ((here[l] > 0) & (there[l] < 0)) | ((here[l] < 0) & (there[l] > 0))
+            for k in range(len(eights)):
+                if eights[k] != 0:
+                    for l in range(8 * k, 8 * k + 8):
+                        if bends[l]:
+                            units[m], places[m] = l, here[l] / (here[l] - there[l])
+                            m += 1
+            sort_crossings(places, units, 0, m)
         if len(along) > len(hats):
             hats = np.empty((2 * len(along), n_entries))
         total[:] = 0.0
         x = 0
         for k in range(len(along)):
             r = chord_weights[along[k], 2]
-            while x < m and places[by_place[x]] <= r:
-                y = by_place[x]
+            while x < m and places[x] <= r:
+                unit = units[x]
+                height = abs(here[unit])
                 for j in range(n_entries):
-                    total[j] += from_p[y] * columns[units[y], j]
+                    total[j] += height * columns[unit, j]
                 x += 1
             for j in range(n_entries):
                 hats[k, j] = (1.0 - r) * total[j]
@@ -319,10 +331,11 @@ def rows_on_chords(
         x = m - 1
         for k in range(len(along) - 1, -1, -1):
             r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
-            while x >= 0 and places[by_place[x]] > r:
-                y = by_place[x]
+            while x >= 0 and places[x] > r:
+                unit = units[x]
+                height = abs(there[unit])
                 for j in range(n_entries):
-                    total[j] += from_q[y] * columns[units[y], j]
+                    total[j] += height * columns[unit, j]
                 x -= 1
             for j in range(n_entries):
                 rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j]) - (hats[k, j] + r * total[j])

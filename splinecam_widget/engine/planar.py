@@ -316,9 +316,7 @@ def split_complex(
     offsets, vertex_offsets = (_chained([run[i] for run in crossings]) for i in (0, 5))
     units, places, parents, t = (_concatenated([run[i] for run in crossings]) for i in range(1, 5))
     n_old, n_on_edges = before.n_vertices, len(t)
-    pieces, piece_layer, piece_unit = _sign_kernels.edge_pieces(
-        before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old)
-    n_pieces = len(pieces)
+    n_pieces = len(before.edges) + int(vertex_offsets[-1])
 
     def split(begin: int, end: int):  # type: ignore[no-untyped-def]
         return _cell_kernel.split_cells(
@@ -340,15 +338,13 @@ def split_complex(
 
     tick()
     new = NewVertices(before.edges[parents], t, chord_ends, weights, chord_places, parents, offsets, units, found, tolerance)
-    points = np.concatenate([before.points, new.rows(before.points)])
+    points = np.empty((n_old + len(new), 2))
+    points[:n_old] = before.points
+    new.write_rows(before.points, 0, points[n_old:])
     tick()
-    after = PlanarComplex(
-        points,
-        np.concatenate([pieces, chords]),
-        np.concatenate([piece_layer, np.full(len(chords), layer, np.int32)]),
-        np.concatenate([piece_unit, chord_units]),
-        cell_offsets, cell_vertices, cell_edges, hashes,
-    )
+    edges = _sign_kernels.edge_pieces(
+        before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old, chords, layer, chord_units)
+    after = PlanarComplex(points, *edges, cell_offsets, cell_vertices, cell_edges, hashes)
     tick()
     n_close = sum(int(run[6]) for run in crossings)
     return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
