@@ -197,6 +197,22 @@ def test_signs_as_bits(n_units: int) -> None:
         assert found.n_zero == ((np.abs(rows) <= tolerance) & (tolerance > 0)).sum()
 
 
+@pytest.mark.parametrize("n_units", [1, 64, 130])
+def test_signs_of_changed_units(n_units: int) -> None:
+    numbers = np.random.default_rng(n_units)
+    values = [-2.0, -0.5, -0.25, -0.0, 0.0, 1e-300, 0.5, 3.0]
+    before, rows = numbers.choice(values, (2, 50, n_units))
+    tolerance, later = numbers.choice([0.0, 0.3, 0.5], (2, n_units))
+    units = numbers.permutation(n_units)[: 1 + n_units // 3]
+    others = np.setdiff1d(np.arange(n_units), units)
+    rows[:, others], later[others] = before[:, others], tolerance[others]
+    old = Signs.of(before, tolerance)
+    found, expected = old.with_units(units, rows[:, units], tolerance, later), Signs.of(rows, later)
+    for name in ("positive", "negative", "peak", "n_zero"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
+    assert old.n_zero == Signs.of(before, tolerance).n_zero, "left as it was"
+
+
 @pytest.mark.parametrize("n", [2, 5, 32, 33, 200])
 def test_crossings_of_an_edge_come_in_order(n: int) -> None:
     numbers = np.random.default_rng(n)

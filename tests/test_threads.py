@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
-from splinecam_widget.engine.threads import apart, forget_pools, n_cores, on_all_cores
+from splinecam_widget.engine.errors import Cancelled
+from splinecam_widget.engine.threads import _pool, apart, forget_pools, n_cores, on_all_cores
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +80,77 @@ def test_every_thread_has_its_own_number() -> None:
 
 def test_results_come_in_order() -> None:
     assert on_all_cores(lambda a, b: a * b, range(50), range(50)) == [k * k for k in range(50)]
+
+
+def test_a_thread_of_the_engines_does_not_wait_for_others_to_begin() -> None:
+    """The pool's threads are busy with something else meanwhile."""
+    release = threading.Event()
+
+    def busy(_: object) -> set[str]:
+        blockers = [_pool().submit(release.wait, 20) for _ in range(3)]
+        names = set(on_all_cores(lambda _: threading.current_thread().name, range(10)))
+        assert not any(blocker.done() for blocker in blockers)
+        return names | {threading.current_thread().name}
+
+    try:
+        assert len(apart(busy, lambda: None)) == 1
+    finally:
+        release.set()
+
+
+def test_long_work_is_left_to_others() -> None:
+    def work(_: object) -> tuple[list[str], str]:
+        names = on_all_cores(lambda _: threading.current_thread().name, range(3), is_long=True)
+        return names, threading.current_thread().name
+
+    names, own = apart(work, lambda: None)
+    assert own not in names
+
+
+def test_work_inside_work_ends() -> None:
+    def inner(k: int) -> int:
+        return sum(on_all_cores(lambda i: i, range(k)))
+
+    assert apart(lambda _: on_all_cores(inner, range(12)), lambda: None) == [k * (k - 1) // 2 for k in range(12)]
+
+
+@pytest.mark.parametrize("is_engine", [True, False])
+def test_an_error_stops_the_rest_and_is_raised(is_engine: bool) -> None:
+    done: list[int] = []
+    stop = np.zeros(1, np.uint8)
+
+    def work(k: int) -> None:
+        if k == 5:
+            raise KeyError(k)
+        done.append(k)
+        time.sleep(0.002)
+
+    def run(_: object) -> None:
+        on_all_cores(work, range(1000), stop=stop)
+
+    with pytest.raises(KeyError):
+        apart(run, lambda: None) if is_engine else run(None)
+    n_done = len(done)
+    assert n_done < 900
+    assert stop[0]
+    time.sleep(0.05)
+    assert len(done) == n_done, "nothing runs any more"
+
+
+def test_a_tick_stops_the_rest() -> None:
+    done: list[int] = []
+
+    def tick() -> None:
+        if len(done) > 10:
+            raise Cancelled
+
+    def work(k: int) -> None:
+        done.append(k)
+        time.sleep(0.001)
+
+    with pytest.raises(Cancelled):
+        apart(lambda checked: on_all_cores(work, range(2000), tick=checked), tick)
+    n_done = len(done)
+    assert n_done < 1000
+    time.sleep(0.05)
+    assert len(done) == n_done

@@ -139,10 +139,19 @@ def on_all_cores(
     places = itertools.count()  # the next of which is one step for the interpreter, so no two threads get the same
     is_over = threading.Event()
 
+    def end() -> None:
+        is_over.set()
+        if stop is not None:
+            stop[0] = 1
+
     def take(between: Callable[[], None] = lambda: None) -> None:
-        while not is_over.is_set() and (place := next(places)) < len(todo):
-            found[place] = work(*todo[place])
-            between()
+        try:
+            while not is_over.is_set() and (place := next(places)) < len(todo):
+                found[place] = work(*todo[place])
+                between()
+        except BaseException:
+            end()
+            raise
 
     is_taking = _is_entered() and not is_long
     waiting = {_pool().submit(take) for _ in range(min(n_cores(), len(todo)) - is_taking)}
@@ -156,9 +165,7 @@ def on_all_cores(
             for future in done:
                 future.result()
     except BaseException:
-        is_over.set()
-        if stop is not None:
-            stop[0] = 1
+        end()
         wait({future for future in waiting if not future.cancel()})
         raise
     return found
