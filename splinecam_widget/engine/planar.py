@@ -342,9 +342,9 @@ def split_complex(
     points[:n_old] = before.points
     new.write_rows(before.points, 0, points[n_old:])
     tick()
-    edges = _sign_kernels.edge_pieces(
+    edges, edge_layer, edge_unit = _sign_kernels.edge_pieces(
         before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old, chords, layer, chord_units)
-    after = PlanarComplex(points, *edges, cell_offsets, cell_vertices, cell_edges, hashes)
+    after = PlanarComplex(points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, hashes)
     tick()
     n_close = sum(int(run[6]) for run in crossings)
     return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
