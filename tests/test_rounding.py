@@ -23,7 +23,7 @@ LOOSE = 1e6
 def output_bound(net: Callable[[torch.Tensor], torch.Tensor], corners: torch.Tensor) -> Bound:
     """The bound of the outputs on the box of the corners, without any interpolation."""
     network = lower(net, tuple(corners.shape[1:]))
-    bounds = {network.input_name: input_bound(corners)}
+    bounds = {network.input_name: input_bound(corners.numpy())}
     for stage in network.stages:
         bounds = advance_bounds(stage, bounds)
     return bounds[network.output_name]

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from splinecam_widget.engine import _dissolving_kernels, _sign_kernels
@@ -218,8 +217,8 @@ def finished_along(network: Network, start: Float64, end: Float64) -> Finished:
     """The exact restriction of a network to the segment between two inputs (*input_shape)."""
 
     def compute(tick: Callable[[], None]) -> Finished:
-        ends = torch.from_numpy(np.stack([start, end]))
-        whole = State(0, Chain.whole(), {network.input_name: ends.reshape(2, -1).numpy()},
+        ends = np.stack([start, end])
+        whole = State(0, Chain.whole(), {network.input_name: ends.reshape(2, -1)},
                       {network.input_name: input_bound(ends)})
         waiting = [(whole, 0, 1)]  # parts are made when their turn comes
         done: list[Finished] = []

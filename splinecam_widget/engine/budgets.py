@@ -65,10 +65,12 @@ def within_budget(plane: Slice, watch: Watch, compute: Callable[[Slice], Partiti
 
 def _attempt(plane: Slice, size: float, watch: Watch, compute: Callable[[Slice], Partition]) -> Partition | str:
     """The partition of the domain, `size` as large in each direction; in words, why there is none."""
-    middle = plane.domain.mean(axis=0)
     watch.fullness = 0.0
     try:
-        return compute(plane if size == 1 else plane.with_domain(middle + size * (plane.domain - middle)))
+        if size == 1:
+            return compute(plane)
+        middle = plane.domain.mean(axis=0)
+        return compute(plane.with_domain(middle + size * (plane.domain - middle)))
     except OverBudget as over:  # not kept: its frames hold arrays
         n_bytes = f" and {over.n_bytes / 2**20:,.1f} MiB of arrays" if over.n_bytes else ""
         return (

@@ -25,7 +25,7 @@ from .network import Network, Stage
 from .partition import Partition
 from .patching import Patch
 from .planar import PlanarComplex, Room, Signs, chords, split_complex
-from .rounding import CONFIDENCE, Bound
+from .rounding import CONFIDENCE, LERP_ERROR, Bound
 from .slices import Slice
 from .states import State, Work
 from .switches import jumps
@@ -289,7 +289,7 @@ def _finished(
     planar = replace(_by_layers(state.planar, network))  # a complex of its own: others know a result by it
     values = live[network.output_name]
     output_error = output_tolerance(bounds[network.output_name], values)
-    if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(output_error).all()):
+    if not ((_peak(values) < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(plane, planar, values, output_error, state.n_close, state.n_zero, network=network,
                      zero_tolerances=state.zero_tolerances)
@@ -311,21 +311,18 @@ def _check_continuity(stage: Stage, network: Network, state: State, tick: Callab
 
 def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
     """Edges by layers of kinks and their units, which so far are those of the cuts."""
-    n_units = [step.n_units for step in network.kinks]
-    cuts = [stage.cut for stage in network.stages if stage.cut is not None]
-    is_plain = network.layer_of_cut == [*range(len(n_units))] and all(
-        cut.kind == "kink" and cut.n_units == math.prod(network.shapes[cut.sources[0]]) for cut in cuts)
     inner = planar.edge_layer >= 0
-    if is_plain or not inner.any():  # each cut is a layer of its own, with a line for each unit
+    if network.cuts_are_layers or not inner.any():
         return planar
     layers = np.array(network.layer_of_cut, np.int32)[planar.edge_layer]
-    units = (planar.edge_unit % np.array(n_units)[layers]).astype(np.int32)
+    n_units = np.array([step.n_units for step in network.kinks])
+    units = (planar.edge_unit % n_units[layers]).astype(np.int32)
     return replace(planar, edge_layer=np.where(inner, layers, np.int32(-1)), edge_unit=np.where(inner, units, np.int32(-1)))
 
 
-def output_tolerance(bound: Bound, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def output_tolerance(bound: Bound, values: Float64) -> Float64:
     """Magnitude (K,) of the rounding error of the outputs at the vertices, with that of interpolating between them."""
-    peak = np.abs(values).max(axis=0)
-    tolerance: np.ndarray[Any, np.dtype[np.float64]] = CONFIDENCE * np.sqrt(
-        bound.interpolated(peak).variance.reshape(-1).numpy())
+    peak = _peak(values)
+    with np.errstate(over="ignore"):  # of a square; whether it is finite is asked next
+        tolerance: Float64 = CONFIDENCE * np.sqrt(bound.rows.numpy()[1].reshape(-1) + LERP_ERROR * (peak * peak))
     return tolerance

@@ -348,6 +348,13 @@ class Network:
         return [layers[stage.cut.node or stage.cut.name] for stage in self.stages if stage.cut is not None]
 
     @cached_property
+    def cuts_are_layers(self) -> bool:
+        """Whether each cut is a layer of its own, with a line for each of its units."""
+        cuts = [stage.cut for stage in self.stages if stage.cut is not None]
+        return self.layer_of_cut == [*range(len(self.kinks))] and all(
+            cut.kind == "kink" and cut.n_units == math.prod(self.shapes[cut.sources[0]]) for cut in cuts)
+
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor without the batch axis, by name."""
         return {step.name: step.shape for step in self.steps} | {self.input_name: self.input_shape}

@@ -88,9 +88,11 @@ class PlanarComplex:
         """The polygon (k, 2), counter-clockwise, as one cell."""
         k = len(polygon)
         ring = np.arange(k, dtype=np.int32)
+        edges = np.empty((k, 2), np.int32)
+        edges[:, 0], edges[:-1, 1], edges[-1, 1] = ring, ring[1:], 0
         border = np.full(k, -1, np.int32)
         return cls(
-            np.array(polygon, dtype=np.float64), np.stack([ring, (ring + 1) % k], axis=1), border, border,
+            np.array(polygon, dtype=np.float64), edges, border, border,
             np.array([0, k], np.int64), ring, ring, np.zeros(1, np.uint64),
         )
 
@@ -101,7 +103,7 @@ class PlanarComplex:
     @property
     def n_bytes(self) -> int:
         """Of its arrays."""
-        return int(sum(array.nbytes for array in vars(self).values()))
+        return int(16 * len(self.points) + 16 * len(self.edges) + 16 * len(self.cell_hashes) + 8 * len(self.cell_vertices))
 
     @property
     def n_cells(self) -> int:
@@ -232,8 +234,8 @@ class NewVertices:
     @property
     def n_bytes(self) -> int:
         """Of its arrays."""
-        return int(sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
-                   + self.signs.positive.nbytes + self.signs.negative.nbytes)
+        return int(20 * len(self.edge_t) + 48 * len(self.chord_ends) + 8 * len(self.crossing_offsets)
+                   + 4 * len(self.crossing_units) + 2 * self.signs.positive.nbytes)
 
     def rows(self, old: Float64, start: int = 0, stop: int | None = None) -> Float64:
         """Values (n, k) at new vertices `start` to `stop` of a function that is affine on each old cell, from old (V, k)."""

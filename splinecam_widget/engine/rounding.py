@@ -82,10 +82,12 @@ class Bound:
         return Bound(torch.from_numpy(rows).view(self.rows.shape))
 
 
-def input_bound(corners: torch.Tensor) -> Bound:
+def input_bound(corners: Float64) -> Bound:
     """The bound of inputs (V, *shape) computed from slice coordinates: two products and two sums."""
-    square = (corners * corners).amax(0)
-    return Bound(torch.stack([square, (4 * UNIT_ROUNDOFF) ** 2 * square]))
+    rows = np.empty((2, *corners.shape[1:]))
+    (corners * corners).max(axis=0, out=rows[0, ...])
+    np.multiply(rows[0], (4 * UNIT_ROUNDOFF) ** 2, out=rows[1, ...])
+    return Bound(torch.from_numpy(rows))
 
 
 Bounds = Mapping[str, Any]

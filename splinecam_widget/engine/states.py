@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
-
 from .arrays import Float64
 from .network import Network
 from .planar import NewVertices, PlanarComplex
@@ -83,9 +81,9 @@ class State:
     def of_corners(cls, network: Network, plane: Slice) -> State:
         """Before the first stage: one cell."""
         planar = PlanarComplex.single_cell(plane.domain)
-        corners = torch.from_numpy(plane.to_input(planar.points))
-        return cls(0, planar, {network.input_name: corners.reshape(len(corners), -1).numpy()},
-                   {network.input_name: input_bound(corners)}, len(plane.domain))
+        corners = plane.to_input(planar.points)
+        name = network.input_name
+        return cls(0, planar, {name: corners.reshape(len(corners), -1)}, {name: input_bound(corners)}, len(plane.domain))
 
     @property
     def n_bytes(self) -> int:
