@@ -347,3 +347,10 @@ def test_domains_are_stored_row_by_row(turn: int) -> None:
     """Compiled loops take them as they are."""
     corners = np.array([[0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0]]).T[::turn]
     assert as_domain(corners).flags.c_contiguous
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, -1, None])
+def test_seeds_are_whole_numbers(seed: Any) -> None:
+    for make in (lambda: Slice.around(np.zeros(3), seed=seed), lambda: Slice.through_two(np.zeros(3), np.ones(3), seed=seed)):
+        with pytest.raises((TypeError, ValueError), match=r"^seed: expected a whole number"):
+            make()

@@ -230,6 +230,11 @@ class TestRegions:
         np.testing.assert_allclose(np.sort(regions.frobenius_norms), [0, 1, 2], rtol=CLOSE, atol=CLOSE)
         np.testing.assert_allclose(np.sort(regions.offsets[:, 0]), [0, 0, 1 / 3], rtol=CLOSE, atol=CLOSE)
         assert regions.is_clipped.all()
+        assert regions.n_vertices.tolist() == [8, 8, 8]  # corners, and where lines between cells end
+        np.testing.assert_allclose(regions.vertex_ratios, math.hypot(2, 2 / 3) / (2 / 3), rtol=CLOSE)
+        np.testing.assert_allclose(regions.radius_ratios, math.hypot(1, 1 / 3) / math.hypot(1 / 3, 1 / 3), rtol=CLOSE)
+        distances = merged.distance_to_boundary(regions.centroids).distance
+        np.testing.assert_allclose(regions.boundary_distances, distances, rtol=CLOSE)
 
     def test_a_region_with_a_hole_has_both_its_borders(self) -> None:
         """A tent over the middle of the square, cut off at zero: the floor around it is one region."""
@@ -246,6 +251,8 @@ class TestRegions:
         assert len(floor.interiors) == 1
         np.testing.assert_allclose(regions.perimeters[outside], floor.length, rtol=1e-12)
         np.testing.assert_allclose(regions.areas[outside], floor.area, rtol=1e-12)
+        border = shapely.MultiPoint(framed.vertices[framed.cell_vertices]).intersection(floor.boundary.buffer(1e-9))
+        assert regions.n_vertices[outside] == len(shapely.union_all(shapely.set_precision(border, 1e-9)).geoms)
 
     def test_second_moments_are_those_of_the_union(self, merged: Partition) -> None:
         found = merged.statistics()

@@ -28,8 +28,9 @@ CELL_COLUMNS = {
 """Of a cell: names of single numbers in tables and quantiles, and of the arrays they are in."""
 
 REGION_COLUMNS = {
-    "area": "areas", "perimeter": "perimeters", "n_cells": "n_cells", "eccentricity": "eccentricities",
-    "slope_norm": "slope_norms", "frobenius_norm": "frobenius_norms",
+    "area": "areas", "perimeter": "perimeters", "n_cells": "n_cells", "n_vertices": "n_vertices",
+    "eccentricity": "eccentricities", "vertex_ratio": "vertex_ratios", "radius_ratio": "radius_ratios",
+    "slope_norm": "slope_norms", "frobenius_norm": "frobenius_norms", "boundary_distance": "boundary_distances",
 }
 """The same of a linear region."""
 
@@ -74,12 +75,15 @@ class Statistics:
 
     @property
     def areas(self) -> Float64:
-        """(C,) float64."""
+        """(C,) float64: area of each cell, squared units of input space; half the sum of its corners' cross products.
+
+        They sum to the domain's area.
+        """
         return self.cells.areas
 
     @cached_property
     def perimeters(self) -> Float64:
-        """(C,) float64."""
+        """(C,) float64: length of each cell's border, units of input space, the domain's border included."""
         return quantities.summed_over_sides(self.cells, self.edge_lengths)
 
     @cached_property
@@ -204,8 +208,9 @@ class Statistics:
         Notes
         -----
         The entries of `Partition.patterns` that are True: units above their knot; where there are several knots, as of a ReLU6,
-        knots that are passed, so that a unit may count twice; of a sort, comparisons. -1 for layers whose patterns are numbers:
-        where the largest of several is taken, and curves with a table of knots.
+        knots that are passed, so that a unit may count twice; of a sort, comparisons; of the larger of two, those that
+        the first wins. -1 for layers whose patterns are numbers: where the largest of more is taken, and curves with a table
+        of knots.
         """
         if self.count_active is None:
             raise ValueError("n_active: expected a partition with its network, got one from arrays alone")
@@ -215,7 +220,7 @@ class Statistics:
 
     @cached_property
     def edge_lengths(self) -> Float64:
-        """(E,) float64."""
+        """(E,) float64: length of each edge of the partition, units of input space."""
         return quantities.edge_lengths(self.cells)
 
     @cached_property
@@ -315,9 +320,16 @@ class Statistics:
 class RegionStatistics:
     """Measures of every linear region: neighbouring cells with one affine map, merged. A region need not be convex.
 
+    Lengths and areas are in units of input space. Radii of inner circles and numbers of active units are of cells only: a
+    region's inner circle has no closed form, and its cells differ in active units that make no difference to the outputs.
+
     Attributes
     ----------
     of_cells : Statistics
+
+    References
+    ----------
+    Hanin, Rolnick: Complexity of linear regions in deep networks. ICML 2019: regions on which the gradient is constant.
     """
 
     of_cells: Statistics
@@ -340,7 +352,7 @@ class RegionStatistics:
 
     @cached_property
     def areas(self) -> Float64:
-        """(R,) float64."""
+        """(R,) float64: the sum of its cells' areas, squared units of input space."""
         return self._summed(self.of_cells.areas)
 
     @cached_property
@@ -349,15 +361,53 @@ class RegionStatistics:
         return np.bincount(self._ids)
 
     @cached_property
-    def perimeters(self) -> Float64:
-        """(R,) float64: length of edges to other regions and on the domain's border, around holes as well."""
-        cells, lengths = self.of_cells.cells, self.of_cells.edge_lengths
+    def _sides(self) -> tuple[Int64, Int64]:
+        """Edges to other regions and on the domain's border, once for each region beside them: regions and edges (n,)."""
+        cells = self.of_cells.cells
         ids = np.where(cells.edge_cells >= 0, self._ids[cells.edge_cells], -1)
-        outer = ids[:, 0] != ids[:, 1]
-        found = np.zeros(len(self.areas))
-        for side in ids[outer].T:
-            found += np.bincount(side[side >= 0], lengths[outer][side >= 0], minlength=len(found))
+        edges, sides = np.nonzero((ids[:, 0] != ids[:, 1])[:, None] & (ids >= 0))
+        return ids[edges, sides], edges
+
+    @cached_property
+    def perimeters(self) -> Float64:
+        """(R,) float64, units of input space: length of edges to other regions and on the border, around holes as well."""
+        regions, edges = self._sides
+        found: Float64 = np.bincount(regions, self.of_cells.edge_lengths[edges], len(self.areas)).astype(np.float64)
         return found
+
+    @cached_property
+    def _corners(self) -> tuple[Int64, NDArray[np.int32]]:
+        """The vertices on each region's border: where those of each region begin, (R + 1,), and their ids."""
+        regions, edges = self._sides
+        ends = self.of_cells.cells.edges[edges]
+        pairs = np.unique(regions[:, None] << 32 | ends)
+        return np.searchsorted(pairs >> 32, np.arange(len(self.areas) + 1)), (pairs & 0xFFFFFFFF).astype(np.int32)
+
+    @cached_property
+    def n_vertices(self) -> Int64:
+        """(R,) int64: vertices on each region's border, around holes as well, also those where it goes on straight."""
+        return np.diff(self._corners[0])
+
+    @cached_property
+    def _ratios(self) -> Float64:
+        found: Float64 = _statistics_kernels.distance_ratios(self.of_cells.cells.vertices, *self._corners, self.centroids)
+        return found
+
+    @property
+    def vertex_ratios(self) -> Float64:
+        """(R,) float64: largest over smallest distance between two vertices on each region's border, as of cells."""
+        return self._ratios[:, 0]
+
+    @property
+    def radius_ratios(self) -> Float64:
+        """(R,) float64: largest over smallest distance of a vertex on the border from the region's centroid."""
+        return self._ratios[:, 1]
+
+    @cached_property
+    def boundary_distances(self) -> Float64:
+        """(R,) float64, units of input space: from each region's centroid to the decision boundary; inf without one."""
+        distances, _, _ = distances_to_segments(self.centroids, self.of_cells.cells.decision_boundary().points)
+        return distances
 
     @cached_property
     def centroids(self) -> Float64:

@@ -154,7 +154,9 @@ def scores_of(partition: Cells, level: float = 0.0) -> tuple[Float64, Float64]:
     values, tolerance = partition.values, partition.tolerance
     if values.shape[1] > 1:
         if level != 0.0:
-            raise ValueError(f"level: expected 0 for a model with {values.shape[1]} outputs, got {level:g}")
+            raise ValueError(
+                f"level: expected 0 for a model with {values.shape[1]} outputs, got {level:g}; level_set(of, level) takes one "
+                "output or a weighted sum of them")
         return values, tolerance
     return np.concatenate([np.full_like(values, level), values], axis=1), np.concatenate([[0.0], tolerance])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Float64, as_numbers, as_real
+from .arrays import Float64, as_numbers, as_real, generator_of
 from .errors import sizes_text
 
 DEFAULT_MARGIN = 1.5
@@ -105,7 +105,7 @@ class Slice:
         if length == 0:
             raise ValueError("x2: expected an anchor different from x1, got the same point")
         along = (b - a) / length
-        direction = np.random.default_rng(seed).standard_normal(a.shape)
+        direction = generator_of(seed).standard_normal(a.shape)
         direction -= np.sum(direction * along) * along
         direction /= np.linalg.norm(direction)
         return cls.through(a, b, (a + b) / 2 + direction * (length / 2), domain)
@@ -127,7 +127,7 @@ class Slice:
         centre, _ = as_numbers(x, "x")
         _check_dimensions(centre, "x")
         radius = as_real(radius, "radius", is_positive=True)
-        columns = np.random.default_rng(seed).standard_normal((centre.size, 2))
+        columns = generator_of(seed).standard_normal((centre.size, 2))
         directions, _ = np.linalg.qr(columns)
         square = radius * np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
         return cls.from_basis(centre, directions.T.reshape(2, *centre.shape), square if domain is None else domain)
