@@ -122,6 +122,19 @@ def test_the_lines_of_the_inspector_stay_where_they_are(opened: Open, size: tupl
     assert widget.box("Inspector")["height"] == height
 
 
+@pytest.mark.parametrize("width", [380, 760, 1008, 1060, 1300])
+def test_the_names_of_outputs_are_whole(opened: Open, width: int) -> None:
+    widget = opened(size=(width, 1700))
+    page = widget.page
+    page.mouse.move(*widget.place(SLICE, 0.5, 0.3))
+    page.wait_for_function("document.querySelector('.sc-bars').childElementCount > 0")
+    page.evaluate("document.querySelectorAll('.sc-bar-name').forEach((el, k) => { el.textContent = `digit ${k}`; })")
+    (ROOT / "artifacts").mkdir(exist_ok=True)
+    page.screenshot(path=ROOT / "artifacts" / f"inspector-{width}.png")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.sc-bar-name')].filter(el => el.scrollWidth > el.clientWidth).length") == 0
+
+
 def test_dragging_on_the_board_follows_the_pointer_and_snaps(opened: Open) -> None:
     widget = opened("delay=600")
     before = widget.status()
