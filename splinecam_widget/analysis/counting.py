@@ -78,10 +78,12 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: Any = 2) -> Loca
         raise ValueError(f"radius: expected a number that is not negative, or one for each of {len(places)} points, got {got}")
     if not isinstance(norm, (int, float)) or norm not in tuple(NORMS):
         raise ValueError(f"norm: expected 1, 2 or inf, got {norm!r}")
-    radii = np.ascontiguousarray(np.broadcast_to(radii, len(places)))
+    # Copies: for arrays in another order, or that may not be written to, numba would compile its loops once more.
+    places, radii, domain = (np.array(array, order="C") for array in (
+        places, np.broadcast_to(radii, len(places)), cells.plane.domain))
     left, bottom, width, height, n, starts, ids = cells._buckets
     found = _counting_kernels.counts_in_balls(
         places, radii, NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
         left, bottom, width, height, n, starts, ids)
-    areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], cells.plane.domain)
+    areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], domain)
     return LocalCounts(found[:, 0], found[:, 1], found[:, 2], areas)

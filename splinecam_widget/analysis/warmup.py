@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from splinecam_widget.engine.compute import partition_of
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.warmup import small_network
 
+from . import _statistics_kernels
 from .boundaries import interpolated_outputs
 from .comparing import compare
 from .lines import compute_line
@@ -52,6 +55,9 @@ def _boundaries(partition: Partition) -> None:
 
 def _statistics(statistics: Statistics) -> None:
     _ = statistics.summary, statistics.inradii, statistics.n_active, statistics.n_sides, statistics.boundary_distances
+    planar, none = statistics.cells.planar, np.zeros(1, np.int64)  # asked for where edges of one unit meet
+    _statistics_kernels.edges_of_label(
+        planar.cell_vertices[:0], planar.cell_edges[:0], none, none, planar.edge_layer, planar.edge_unit)
 
 
 def _graphs(partition: Partition) -> None:
