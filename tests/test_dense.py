@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from oracle import mlp, square
-from splinecam_widget.engine import compute, dense
+from splinecam_widget.engine import _dense_kernels, compute, dense
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
@@ -157,7 +157,63 @@ def test_work_is_counted_and_stages_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert_same(again, compute_partition(network, square()))
 
 
-def test_weights_too_large_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+class Given(nn.Module):
+    """A matrix with any weight and bias that torch takes."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.last = nn.Linear(len(weight), 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(nn.functional.linear(x, self.weight, self.bias).relu())
+
+
+@pytest.mark.parametrize("bias", [(1,), (1, 8), ()])
+def test_one_number_for_all_units(bias: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, taken: list[int]) -> None:
+    torch.manual_seed(1)
+    network = lower(Given(torch.randn(8, 2), torch.full(bias, 0.2)).double().eval(), (2,))
+    found = compute_partition(network, square())
+    assert 0 not in taken
+    assert found.certificate(full=True).is_sound
+    assert_same(found, step_by_step(monkeypatch, network, square()))
+
+
+def test_weights_that_are_views(monkeypatch: pytest.MonkeyPatch, taken: list[int]) -> None:
+    torch.manual_seed(1)
+    numbers = torch.randn(2, 8, dtype=torch.float64)
+    before = len(_dense_kernels.dense_stage.signatures)
+    for weight in (numbers.T, torch.complex(numbers, numbers).T.conj().imag, numbers[:, :1].expand(2, 8).T):
+        network = lower(Given(weight, torch.ones(1, dtype=torch.float64).expand(8)).double().eval(), (2,))
+        assert_same(compute_partition(network, square()), step_by_step(monkeypatch, network, square()))
+    assert taken == [0, 1] * 3
+    assert len(_dense_kernels.dense_stage.signatures) == max(1, before), "compiled once"
+
+
+def test_other_default_devices_do_not_matter() -> None:
+    network = lower(mlp(2, 9, 3), (2,))
+    with torch.device("meta"):
+        found = compute_partition(network, square())
+    assert_same(found, compute_partition(network, square()))
+
+
+def test_too_many_cells_for_one_call(monkeypatch: pytest.MonkeyPatch, taken: list[int]) -> None:
+    network = lower(mlp(2, 16, 16, 16, 1), (2,))
+    monkeypatch.setattr(dense, "MOST_NEW_CELLS", 40)
+    found = compute_partition(network, square())
+    assert taken == [0]
+    assert_same(found, step_by_step(monkeypatch, network, square()))
+
+
+def test_wide_stages_are_not_copied(taken: list[int]) -> None:
+    network = lower(mlp(2, dense.MOST_UNITS + 1, 3), (2,))
+    compute_partition(network, square())
+    assert taken == []
+    assert network.stages[0] not in dense._FOUND
+
+
+def test_weights_too_large_are_said() -> None:
     net = mlp(2, 8, 8, 1)
     with torch.no_grad():
         net[2].weight *= 1e200

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from splinecam_widget.engine import threads
 from splinecam_widget.engine.errors import Cancelled
 from splinecam_widget.engine.threads import _pool, apart, forget_pools, n_cores, on_all_cores
 
@@ -154,3 +155,21 @@ def test_a_tick_stops_the_rest() -> None:
     assert n_done < 1000
     time.sleep(0.05)
     assert len(done) == n_done
+
+
+def test_an_interrupt_while_threads_begin_leaves_none_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(threading.Barrier):
+        def wait(self, timeout: float | None = None) -> int:
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    before = set(threading.enumerate())
+    with monkeypatch.context() as patch:
+        patch.setattr(threads.threading, "Barrier", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            on_all_cores(lambda k: k, range(3))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert on_all_cores(lambda k: k, range(3)) == [0, 1, 2]

@@ -28,7 +28,10 @@ MOST_PRODUCTS = 1 << 20
 """Vertices times entries of the matrix above which torch multiplies faster; then threads pay, too."""
 
 MOST_UNITS = 64
-"""Of a stage: so many lines across few cells take some milliseconds at most. More are left to where they can be stopped."""
+"""Of a stage. More lines across one cell are left to where they can be stopped."""
+
+MOST_NEW_CELLS = 1 << 14
+"""Of a stage: so many take some ten milliseconds, without a look whether to go on. With more it begins anew the other way."""
 
 LAYOUTS = frozenset({"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze"})
 """Operations after which a row has the same entries in the same order."""
@@ -99,20 +102,28 @@ def _dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | No
     if len(linear.shape) != 1 or len(shapes[linear.sources[0]]) != 1:
         return None
     weight, bias = linear.arguments["weight"], linear.arguments["bias"]
-    if not isinstance(weight, torch.Tensor) or not (bias is None or isinstance(bias, torch.Tensor)):
+    if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
         return None
     m, n = weight.shape
+    if bias is not None and not (isinstance(bias, torch.Tensor) and bias.shape == (m,)):  # torch takes one number for all, too
+        return None
     rule = linear.rule
     assert isinstance(rule, Affine)
     return Dense(
-        chain[0], *_slopes(kink, n), *_kink_bound(kink), np.ascontiguousarray(weight.numpy().T),
-        np.zeros(m) if bias is None else np.ascontiguousarray(bias.numpy()), float(rule.terms(linear.arguments, n, m) + 1))
+        chain[0], *_slopes(kink, n), *_kink_bound(kink), _numbers(weight.T), np.zeros(m) if bias is None else _numbers(bias),
+        float(rule.terms(linear.arguments, n, m) + 1))
+
+
+def _numbers(tensor: torch.Tensor) -> Float64:
+    """In one order, as compiled loops want them; a tensor may be one that is negated, transposed or repeated as it is read."""
+    return np.ascontiguousarray(tensor.detach().resolve_neg().numpy())
 
 
 def _slopes(kink: Step | None, n: int) -> tuple[Float64, Float64]:
     if kink is None:
         return np.ones(n), np.ones(n)
-    sides = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(2, *(1,) * len(kink.shape)).expand(2, *kink.shape)
+    sides = torch.tensor([1.0, -1.0], dtype=torch.float64, device="cpu").reshape(2, *(1,) * len(kink.shape))
+    sides = sides.expand(2, *kink.shape)
     above, below = kink.result({kink.sources[0]: sides}).reshape(2, -1).numpy()
     return np.ascontiguousarray(above), np.ascontiguousarray(-below)
 
@@ -131,18 +142,20 @@ def after_small_stage(
     planar, number = state.planar, state.number
     stage = network.stages[number]
     n_vertices = planar.n_vertices
-    if network.device != "cpu" or n_vertices * stage.width > MOST_PRODUCTS:
+    if network.device != "cpu" or len(stage.kept) != 1 or len(state.live) != 1:
+        return None
+    (name,), ((source, old),) = stage.kept, state.live.items()
+    m = math.prod(network.shapes[name])
+    if m > MOST_UNITS or n_vertices * max(old.shape[1] * m, stage.width) > MOST_PRODUCTS:
         return None
     dense = dense_of(stage, network.shapes)
-    if dense is None or len(dense.bias) > MOST_UNITS or n_vertices * dense.matrix.size > MOST_PRODUCTS or (
-            tuple(state.live) != (dense.source,)):
+    if dense is None or dense.source != source:
         return None
     watch.tick()
-    (name,) = stage.kept
-    n_bytes = state.n_bytes + 8 * n_vertices * math.prod(network.shapes[name])
+    n_bytes = state.n_bytes + 8 * n_vertices * m
     watch.check(planar.n_cells, n_bytes)
     new = state.new or _NONE
-    old, before = state.live[dense.source], state.bounds[dense.source].rows.numpy().reshape(2, -1)
+    before = state.bounds[source].rows.numpy().reshape(2, -1)
     where = (old, new.edge_ends, new.edge_t, new.chord_ends, new.chord_weights)
     numbers = (dense.above, dense.below, dense.matrix, dense.bias)
     errors = (before, dense.slope, dense.kink_error)
@@ -151,14 +164,14 @@ def after_small_stage(
         bound = _dense_kernels.dense_bound(*errors, dense.matrix, dense.bias, dense.sum_error, dense.terms)
         return {name: _dense_kernels.dense_rows(*where, *numbers)}, {name: Bound(torch.from_numpy(bound))}
     n_free = max(0, watch.budget.memory - n_bytes)
-    most_cells = min(watch.budget.cells, planar.n_cells + n_free // BYTES_A_CELL)
+    most_cells = min(watch.budget.cells, planar.n_cells + min(n_free // BYTES_A_CELL, MOST_NEW_CELLS))
     halt = np.zeros(1, np.uint8)
     (rows, bound, tolerance, positive, negative, peak, n_zero, offsets, units, parents, t, ends, n_close, points, edges, layers,
      edge_units, split) = _dense_kernels.dense_stage(
         *where, *numbers, *errors, dense.sum_error, dense.terms, CONFIDENCE, LERP_ERROR, number, planar.points, planar.edges,
         planar.edge_layer, planar.edge_unit, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.cell_hashes,
         most_cells, n_free, halt)
-    if halt[0]:  # too much for the budget; the other way says how much
+    if halt[0]:  # too much for one call, or for the budget; the other way says how much
         return None
     cell_offsets, cell_vertices, cell_edges, hashes, _, chord_ends, weights, places, _, _, n_irregular = split
     found = PlanarComplex(points, edges, layers, edge_units, cell_offsets, cell_vertices, cell_edges, hashes)

@@ -28,6 +28,9 @@ PARALLEL_ENTRIES = 1 << 17
 LEAST_ROWS = 16
 """Rows of the smallest chunk: with fewer, a matrix is read for too little."""
 
+WIDE = 1024
+"""A chunk of wider rows takes longer than this thread may go without a look: at a width of 1,024, products of 15 ms."""
+
 LEAST_CHUNK_ENTRIES = 1 << 16
 """Entries of the smallest chunk for which another thread pays. Chunks do not depend on the number of threads."""
 
@@ -144,7 +147,7 @@ def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Calla
             work(0, n)
             return
         bounds = np.linspace(0, n, n_chunks + 1).astype(int)
-        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1)
+        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1 or width > WIDE)
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:

@@ -389,7 +389,7 @@ def _in_runs(
     if n < LEAST_RUNS * size and not is_long:
         return [work(0, n)]
     bounds = np.array([0, n]) if n < LEAST_RUNS * size else np.append(np.arange(0, n, size), n)
-    return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop, is_long=len(bounds) == 2)
+    return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop, is_long=is_long or len(bounds) == 2)
 
 
 def _concatenated(parts: list[Any]) -> Any:

@@ -77,9 +77,14 @@ def _pool_of(n: int, name: str) -> ThreadPoolExecutor:
     """
     pool = ThreadPoolExecutor(n, name, enter, (n,))
     begun = threading.Barrier(n + 1)
-    for _ in range(n):
-        pool.submit(begun.wait)
-    begun.wait()
+    try:
+        for _ in range(n):
+            pool.submit(begun.wait)
+        begun.wait()
+    except BaseException:  # interrupted: those that wait would keep the process from ending
+        begun.abort()
+        pool.shutdown(wait=False)
+        raise
     return pool
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numba.core.registry import cpu_target
 
-from . import _cell_kernel, _cell_measures
+from . import _cell_kernel, _cell_measures, _dense_kernels
 from .boundary import winners_of
 from .explorer import Explorer
 from .network import Call, Network, Reference, Step
@@ -64,7 +64,8 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
 
 def is_on_disk() -> bool:
     """Whether numba keeps the loops of this source for this processor, so that `warm_up` only has to load them."""
-    return all(_is_kept(kernel) for kernel in (_cell_kernel.split_cells, _cell_measures.locate_points))
+    return all(_is_kept(kernel) for kernel in (
+        _cell_kernel.split_cells, _dense_kernels.dense_stage, _cell_measures.locate_points))
 
 
 def _is_kept(kernel: Any) -> bool:
