@@ -38,6 +38,15 @@ class Boundaries(Facade):
         ValueError
             For a level with several outputs, or classes that do not exist.
 
+        Notes
+        -----
+        The points u at which outputs y_i(u) = y_j(u) >= y_k(u) for all k; of one output, y(u) = level. On a cell y = A u + b, and
+        these are straight segments. Coordinates are those of the slice, lengths in units of input space.
+
+        References
+        ----------
+        Humayun, Balestriero, Balakrishnan, Baraniuk: SplineCam. CVPR 2023, arXiv 2302.12828.
+
         Examples
         --------
         >>> import torch
@@ -75,6 +84,11 @@ class Boundaries(Facade):
         All of the set that is a line: also an edge on both sides of which the function is above the level, once, and one on
         the border of the domain. Of a cell on which it is at the level everywhere, within rounding, there are those edges
         beside which it is not: the frontier of the flat part within the domain. Points that it touches are left out.
+        Formula: of . y(u) = level, on a cell with y = A u + b a straight segment; lengths in units of input space.
+
+        References
+        ----------
+        Humayun, Balestriero, Balakrishnan, Baraniuk: SplineCam. CVPR 2023, arXiv 2302.12828.
 
         Examples
         --------
@@ -107,6 +121,15 @@ class Boundaries(Facade):
         ------
         ValueError
             If there is no boundary, `n` is not positive, or as `decision_boundary`.
+
+        Notes
+        -----
+        A segment is drawn with a probability in proportion to its length, and a place on it uniformly.
+
+        References
+        ----------
+        Humayun, Balestriero, Balakrishnan, Baraniuk: SplineCam. CVPR 2023, arXiv 2302.12828. It samples
+        the boundary, too.
 
         Examples
         --------

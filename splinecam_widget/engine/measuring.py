@@ -45,7 +45,12 @@ class Measures(Facade):
         Notes
         -----
         An edge is named by the first unit that bends there. A partition with its network finds the later ones as well, by the
-        patterns of the cells on both sides; one from a file does not.
+        patterns of the cells on both sides; one from a file does not. It is where the pre-activation is at a knot: straight on
+        each cell of the layers before, bent where it crosses their edges. Lengths in units of input space.
+
+        References
+        ----------
+        Hanin, Rolnick: Complexity of linear regions in deep networks. ICML 2019: bent hyperplanes.
 
         Examples
         --------
