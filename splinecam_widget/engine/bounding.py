@@ -40,8 +40,8 @@ class Boundaries(Facade):
 
         Notes
         -----
-        The points u at which outputs y_i(u) = y_j(u) >= y_k(u) for all k; of one output, y(u) = level. On a cell y = A u + b, and
-        these are straight segments. Coordinates are those of the slice, lengths in units of input space.
+        The points u at which outputs y_i(u) = y_j(u) >= y_k(u) for all k; of one output, y(u) = level. On a cell y = A u + b,
+        and these are straight segments. Coordinates are those of the slice, lengths in units of input space.
 
         References
         ----------
