@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -331,7 +332,8 @@ def test_in_a_dense_picture_the_cell_is_the_one_that_python_finds(opened: Open) 
     widget = opened("cells=160000")
     page, frame = widget.page, widget.box(SLICE)
     n_other = 0
-    for across, down in ((0.2, 0.2), (0.55, 0.13), (0.8, 0.7), (0.33, 0.81), (0.61, 0.42)):
+    # Many places: whether the pixel's cell is another than the pointer's depends on where the frame lies among the pixels.
+    for across, down in itertools.product((0.2, 0.33, 0.55, 0.61, 0.8), (0.13, 0.2, 0.42, 0.7, 0.81)):
         x, y = map(round, widget.place(SLICE, across, down))
         page.mouse.move(x, y)
         painted = widget.data(SLICE)["cell"]
