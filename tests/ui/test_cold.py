@@ -44,7 +44,7 @@ def test_says_that_it_compiles_and_then_shows_the_picture(
         (ROOT / "artifacts").mkdir(exist_ok=True)
         notebook.page.screenshot(path=ROOT / "artifacts" / "jupyterlab-cold.png")
         said, notice = widget.status().text, notebook.page.locator(".sc-notice").inner_text()
-        status = widget.wait_exact(seconds=420)  # two minutes on a quiet machine
+        status = widget.wait_exact(seconds=240)
         assert "once per machine" in said
         assert notice.startswith("Compiling")
         assert notice in said
