@@ -1,5 +1,5 @@
 /**
- * The custom BokehJS renderer declared in `_figure.py`: cells, class pieces, edges and decision boundary from flat arrays.
+ * The slice plot's own BokehJS renderer: cells, class pieces, edges and decision boundary from flat arrays.
  *
  * Fills an image of the frame's size in device pixels once per change of picture, range or size, draws it, and strokes edges
  * and boundary over it as vectors. Where cells are a few pixels small the edges come from the id buffer instead, which costs a

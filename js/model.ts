@@ -30,7 +30,6 @@ export interface Request {
 
 export interface Traits {
   _request: Request | Record<string, never>;
-  _figure: string;
   color_by: string;
   _colourings: readonly string[];
   status: Status | Record<string, never>;

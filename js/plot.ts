@@ -1,22 +1,18 @@
 /**
- * The slice plot's Bokeh figure. With `cells_renderer.ts` the only file that knows BokehJS.
+ * The slice plot on the page. With `figure.ts` and `cells_renderer.ts` the only file that knows BokehJS.
  *
- * Owns the document that Python sent: its ranges, size, colours and the cells renderer. Gestures, handles and highlights are
- * drawn over it by `slice_panel.ts`.
+ * Owns the document of the figure and its views: its ranges, size, colours and the cells renderer. Gestures, handles and
+ * highlights are drawn over it by `slice_panel.ts`.
  */
 
-import "@bokeh/bokehjs/build/js/lib/models/main";
-import { Document, documents, type DocJson } from "@bokeh/bokehjs/build/js/lib/document";
+import { Document, documents } from "@bokeh/bokehjs/build/js/lib/document";
 import { add_document_standalone } from "@bokeh/bokehjs/build/js/lib/embed/standalone";
 import type { ViewManager } from "@bokeh/bokehjs/build/js/lib/core/view_manager";
-import { Axis } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
-import { TickFormatter } from "@bokeh/bokehjs/build/js/lib/models/formatters/tick_formatter";
-import { ContinuousTicker } from "@bokeh/bokehjs/build/js/lib/models/tickers/continuous_ticker";
 import type { Plot, PlotView } from "@bokeh/bokehjs/build/js/lib/models/plots/plot";
 import { logger } from "@bokeh/bokehjs/build/js/lib/core/logging";
-import { axisName, axisScale, tickTexts, type AxisScale } from "./axis_labels.ts";
 import { ConvexCells, type ConvexCellsView } from "./cells_renderer.ts";
 import { element } from "./dom.ts";
+import { BORDER, LabelledAxis, slicePlot } from "./figure.ts";
 import type { Point, Rect } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
@@ -45,27 +41,23 @@ export interface PlotEvents {
 
 export class SlicePlot {
   readonly el = element("div", { class: "sc-figure" });
-  private readonly document: Document;
+  private readonly document = new Document();
+  private readonly x = new LabelledAxis("u₀");
+  private readonly y = new LabelledAxis("u₁");
+  private readonly cells = new ConvexCells({ name: "cells", level: "glyph" });
   private readonly plot: Plot;
-  /** Below and left. */
-  private readonly axes: readonly LabelledAxis[];
   private views: ViewManager | null = null;
   private plotView: PlotView | null = null;
   private cellsView: ConvexCellsView | null = null;
   private frame: Frame = { left: 0, top: 0, width: 0, height: 0 };
   private isDestroyed = false;
 
-  /** Reads the figure's JSON text. `start` builds the views once `el` is in the page. */
-  constructor(
-    figure: string,
-    private readonly events: PlotEvents,
-  ) {
+  /** `start` builds the views once `el` is in the page. */
+  constructor(private readonly events: PlotEvents) {
     // Bokeh's set_log_level would itself write to the console.
     logger.set_level("error");
-    const item = JSON.parse(figure) as { doc: DocJson };
-    this.document = Document.from_json(item.doc);
-    this.plot = this.document.all_roots[0] as Plot;
-    this.axes = [...this.plot.below, ...this.plot.left].filter((axis) => axis instanceof Axis).map((axis) => new LabelledAxis(axis));
+    this.plot = slicePlot(this.x, this.y, this.cells);
+    this.document.add_root(this.plot);
   }
 
   async start(): Promise<void> {
@@ -75,11 +67,7 @@ export class SlicePlot {
       return;
     }
     this.plotView = this.views.get_one(this.plot) as PlotView;
-    const cells = this.plot.renderers.find((renderer) => renderer instanceof ConvexCells);
-    if (cells === undefined) {
-      throw new Error("the figure has no ConvexCells renderer");
-    }
-    this.cellsView = this.views.get_one(cells) as ConvexCellsView;
+    this.cellsView = this.views.get_one(this.cells) as ConvexCellsView;
     this.cellsView.onPainted = (picture, milliseconds) => this.events.onPainted(picture, milliseconds);
     this.cellsView.onError = (error) => this.events.onError(error);
     this.plotView.repainted.connect(this.noticeLayout);
@@ -88,16 +76,12 @@ export class SlicePlot {
 
   /** The ranges, `[left, right, bottom, top]`. */
   get view(): Rect {
-    const { x_range, y_range } = this.plot as unknown as Ranged;
-    return [x_range.start, x_range.end, y_range.start, y_range.end];
+    return [...this.x.view, ...this.y.view];
   }
 
   set view([left, right, bottom, top]: Rect) {
-    const { x_range, y_range } = this.plot as unknown as Ranged;
-    x_range.setv({ start: left, end: right });
-    y_range.setv({ start: bottom, end: top });
-    this.axes[0]?.fit(left, right);
-    this.axes[1]?.fit(bottom, top);
+    this.x.show(left, right);
+    this.y.show(bottom, top);
   }
 
   show(picture: PictureMessage): void {
@@ -115,17 +99,18 @@ export class SlicePlot {
 
   /** Makes the frame as large a square as fits the width beside the axis. */
   resize(width: number): void {
-    const { min_border_left, min_border_right } = this.plot;
-    const side = Math.max(MIN_SIDE, Math.floor(width - (min_border_left ?? 0) - (min_border_right ?? 0)));
+    const side = Math.max(MIN_SIDE, Math.floor(width - BORDER.left - BORDER.right));
     if (side !== this.plot.frame_width) {
       this.plot.setv({ frame_width: side, frame_height: side });
       const n = Math.min(MAX_TICKS, Math.max(MIN_TICKS, Math.floor(side / TICK_ROOM)));
-      this.axes.forEach((axis) => axis.limitTicks(n));
+      this.x.limitTicks(n);
+      this.y.limitTicks(n);
     }
   }
 
   recolour(colours: ThemeColours): void {
-    this.axes.forEach((axis) => axis.recolour(colours));
+    this.x.recolour(colours);
+    this.y.recolour(colours);
   }
 
   destroy(): void {
@@ -162,60 +147,4 @@ export class SlicePlot {
       documents.splice(index, 1);
     }
   }
-}
-
-/** One of Bokeh's axes with labels of our own, which take the same room at any zoom. */
-class LabelledAxis {
-  private readonly formatter = new ScaledFormatter({});
-  private readonly name: string;
-
-  constructor(private readonly axis: Axis) {
-    this.name = typeof axis.axis_label === "string" ? axis.axis_label : "";
-    axis.setv({ formatter: this.formatter });
-  }
-
-  fit(low: number, high: number): void {
-    this.formatter.scale = axisScale(low, high);
-    const name = axisName(this.name, this.formatter.scale);
-    if (name !== this.axis.axis_label) {
-      this.axis.setv({ axis_label: name });
-    }
-  }
-
-  limitTicks(n: number): void {
-    if (this.axis.ticker instanceof ContinuousTicker) {
-      this.axis.ticker.setv({ desired_num_ticks: n });
-    }
-  }
-
-  recolour(colours: ThemeColours): void {
-    this.axis.setv({
-      axis_line_color: colours.line,
-      major_tick_line_color: colours.line,
-      major_label_text_color: colours.muted,
-      axis_label_text_color: colours.muted,
-      major_label_text_font: colours.font,
-      axis_label_text_font: colours.font,
-    });
-  }
-}
-
-class ScaledFormatter extends TickFormatter {
-  static override __name__ = "ScaledFormatter";
-  scale: AxisScale = axisScale(-1, 1);
-
-  override doFormat(ticks: number[]): string[] {
-    return tickTexts(ticks, this.scale);
-  }
-}
-
-interface Ranged {
-  readonly x_range: Range;
-  readonly y_range: Range;
-}
-
-interface Range {
-  readonly start: number;
-  readonly end: number;
-  setv(values: { start: number; end: number }): void;
 }

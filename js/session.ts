@@ -115,7 +115,6 @@ export class Session {
   /** Begins to listen and to show, once `el` is laid out in the page. */
   async start(): Promise<void> {
     await laidOut(this.el, this.signal);
-    this.listen("change:_figure", () => this.buildSlice());
     this.listen("change:status", () => this.updateStatus());
     this.listen("change:error", () => this.updateError());
     this.listen("change:color_by", () => this.updateColourings());
@@ -123,10 +122,10 @@ export class Session {
     this.listen("msg:custom", (content: { kind: string }, buffers: DataView[]) => this.receive(content, buffers));
     this.guard(() => {
       this.theme.update();
+      this.buildSlice();
       this.updateColourings();
       this.updateError();
       this.updateStatus();
-      this.buildSlice();
       this.greet(HELLO_MILLISECONDS);
     });
   }
@@ -159,13 +158,7 @@ export class Session {
   }
 
   private buildSlice(): void {
-    const figure = this.model.get("_figure");
-    if (!figure) {
-      return;
-    }
-    this.slice?.destroy();
     const slice = new SlicePanel(
-      figure,
       {
         onAnchor: (index, u) => this.guard(() => this.moveAnchor(index, { kind: "slice", u }, "slice", u)),
         onView: (view) => this.guard(() => this.wishRange(view)),
@@ -179,12 +172,6 @@ export class Session {
     );
     this.slice = slice;
     this.slicePlace.replaceChildren(slice.el);
-    if (this.picture !== null) {
-      slice.view = this.picture.view;
-      slice.show(this.picture);
-    }
-    this.updateHandles();
-    this.updateStatus();
     this.applyTheme();
     slice.start().catch((error: unknown) => this.fail(error));
   }

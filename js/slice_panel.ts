@@ -66,8 +66,8 @@ export class SlicePanel {
   private hintTimer = 0;
   private staleTimer = 0;
 
-  constructor(figure: string, private readonly events: SliceEvents, signal: AbortSignal) {
-    this.plot = new SlicePlot(figure, { onLayout: (frame) => this.place(frame), onPainted: (painted, ms) => this.painted(painted, ms), onError: events.onError });
+  constructor(private readonly events: SliceEvents, signal: AbortSignal) {
+    this.plot = new SlicePlot({ onLayout: (frame) => this.place(frame), onPainted: (painted, ms) => this.painted(painted, ms), onError: events.onError });
     this.handles = new Handles(
       "in the slice",
       {

@@ -9,12 +9,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from .engine.garbage import without_collections
 from .engine.graph import graph_tool
 from .engine.warmup import is_on_disk, is_warm, warm_up
 
 MODULES = (
     "torch.fx.experimental.symbolic_shapes", "torch._dynamo", "torch._functorch.aot_autograd", "torch.export._trace",
-    "torch._export.passes.replace_with_hop_pass_util", "sympy.tensor.tensor", "bokeh.plotting", "bokeh.embed",
+    "torch._export.passes.replace_with_hop_pass_util", "sympy.tensor.tensor",
     "scipy.sparse.linalg", "scipy.spatial",
 )
 """Most of the time of a process' first `torch.export`, and what is imported where it is used."""
@@ -42,7 +43,7 @@ def import_when_idle() -> None:
     def take_next() -> None:
         step = next(steps, None)
         if step is not None:
-            with suppress(Exception):  # raised again where it is used, or not needed
+            with without_collections(), suppress(Exception):  # raised again where it is used, or not needed
                 step()
             loop.call_later(PAUSE_SECONDS, take_next)
 

@@ -134,7 +134,6 @@ class SplineCamWidget(anywidget.AnyWidget):
     _request = traitlets.Dict().tag(sync=True, echo_update=False)
     _colourings = traitlets.List(traitlets.Unicode()).tag(sync=True)
     """The names in `COLOR_BY` that the model has; the browser offers them."""
-    _figure = traitlets.Unicode().tag(sync=True)
 
     input_shape: tuple[int, ...] | None = None
     _is_closed = True  # until it is made: one that could not be made has nothing to close
@@ -182,12 +181,10 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._check_failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
-        from ._figure import figure_json  # bokeh takes a moment to import
-
         default = "output" if self._is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
-            color_by=color_by or default, _figure=figure_json(),
+            color_by=color_by or default,
         )
         self._set_status("waiting", "")
         self.observe(self._anchors_set, ["x1", "x2", "x3", "domain"])

@@ -2,7 +2,7 @@
  * The development page: the real widget on a fake model, without Jupyter.
  *
  * Query: `mode` images | plane | empty, `theme` light | dark, `delay` ms, `cells` (many, for measuring), `images`, `certificate` = none |
- * sound | unsound | failed, `figure` = late, `kernel` = none, `width` px. `window.dev` serves the page's own tests.
+ * sound | unsound | failed, `kernel` = none, `width` px. `window.dev` serves the page's own tests.
  */
 
 import widget from "../widget.ts";
@@ -24,10 +24,6 @@ if (query.has("width")) {
 }
 
 const model = new FakeModel(query.get("kernel") === "none" ? null : new FakeKernel(options));
-const figure = await (await fetch("/figure.json")).text();
-if (query.get("figure") !== "late") {
-  model.assign("_figure", figure);
-}
 
 const painted: unknown[] = [];
 document.addEventListener("splinecam:painted", (event) => painted.push((event as CustomEvent).detail));
@@ -43,4 +39,4 @@ function mount(): () => void {
   };
 }
 
-Object.assign(window, { dev: { model, mount, unmount: mount(), painted, figure } });
+Object.assign(window, { dev: { model, mount, unmount: mount(), painted } });

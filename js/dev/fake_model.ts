@@ -12,7 +12,6 @@ export interface Kernel {
 export class FakeModel implements WidgetModel {
   private readonly traits: Traits = {
     _request: {},
-    _figure: "",
     color_by: "class",
     _colourings: ["class", "pattern", "area", "slope"],
     status: { state: "waiting" },

@@ -1,7 +1,4 @@
-"""Serve the development page on 127.0.0.1: `python js/dev/serve.py [port]`, beside `npm run dev`.
-
-Knows where the built files lie and takes the figure from `splinecam_widget._figure`.
-"""
+"""Serve the development page on 127.0.0.1: `python js/dev/serve.py [port]`, beside `npm run dev`."""
 
 from __future__ import annotations
 
@@ -20,13 +17,9 @@ FILES = {
 class DevHandler(BaseHTTPRequestHandler):
     """Answers the few paths of the page; anything else is 404."""
 
-    figure: bytes = b""
-
     def do_GET(self) -> None:
         path = self.path.split("?")[0]
-        if path == "/figure.json":
-            self.answer(self.figure, "application/json")
-        elif path in FILES:
+        if path in FILES:
             file, kind = FILES[path]
             self.answer(file.read_bytes(), kind)
         else:
@@ -46,14 +39,10 @@ class DevHandler(BaseHTTPRequestHandler):
 
 def dev_server(port: int = 0) -> ThreadingHTTPServer:
     """Return a server that is not yet running; port 0 takes a free one."""
-    from splinecam_widget._figure import figure_json
-
-    handler = type("Handler", (DevHandler,), {"figure": figure_json().encode()})
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    return ThreadingHTTPServer(("127.0.0.1", port), DevHandler)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     server = dev_server(int(sys.argv[1]) if len(sys.argv) > 1 else 8123)
     print(f"http://127.0.0.1:{server.server_address[1]}/?mode=images")
     server.serve_forever()

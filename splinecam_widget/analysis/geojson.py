@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.garbage import without_collections
 from splinecam_widget.engine.planar import Int64
 
 from .polylines import Polylines
@@ -37,7 +36,7 @@ def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) 
     """See `Cells.to_geojson`."""
     winners = winners_of(cells, level)
     record = cells.record()
-    with _collector_paused():
+    with without_collections():
         features = [
             {"type": "Feature", "id": f"cell-{i}", "geometry": {"type": "Polygon", "coordinates": [ring]},
              "properties": {"kind": "cell", "area": area, "class": winner, "region": region, "slope_norm": slope}}
@@ -116,15 +115,3 @@ def _texts(points: Float64) -> list[str]:
 
 def _filled(form: str, rows: Rows) -> Iterator[str]:
     return (form % (number, ",".join(corners), *rest) for number, corners, *rest in rows)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without looks for cycles among millions of new lists, which hold none: they take longer than making the lists."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

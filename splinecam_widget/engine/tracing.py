@@ -17,6 +17,7 @@ from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from .errors import UnsupportedModelError, shape_text
+from .garbage import without_collections
 from .operations import AFFINE, WHOLE_MODULES
 
 TRACING = threading.RLock()
@@ -32,7 +33,7 @@ def traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.Expo
     UnsupportedModelError
         If it cannot be traced.
     """
-    with TRACING:
+    with TRACING, without_collections():
         return _exported(module, input_shape)
 
 

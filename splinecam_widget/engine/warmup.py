@@ -13,6 +13,7 @@ from numba.core.registry import cpu_target
 from . import _cell_kernel, _cell_measures, _dense_kernels
 from .boundary import winners_of
 from .explorer import Explorer
+from .garbage import without_collections
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
 from .planar import Signs
@@ -39,7 +40,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     report : callable
         Told in words what comes next.
     """
-    with TRACING:
+    with TRACING, without_collections():
         if _done.is_set():
             return
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])

@@ -761,15 +761,6 @@ def test_colours_and_legend(opened: Open) -> None:
     assert "Area" in widget.part("Legend").inner_text()
 
 
-def test_late_figure(opened: Open) -> None:
-    widget = opened("figure=late")
-    assert widget.part(SLICE).count() == 0
-    widget.page.evaluate("dev.model.assign('_figure', dev.figure)")
-    widget.page.wait_for_function("dev.painted.length === 1")
-    widget.page.mouse.move(*widget.place(SLICE, 0.5, 0.2))
-    assert int(widget.data(SLICE)["cell"]) >= 0
-
-
 def test_two_views_of_one_widget(opened: Open) -> None:
     first = opened(size=(1200, 1700))
     first.page.evaluate("void (window.second = dev.mount())")
