@@ -34,6 +34,12 @@ def test_the_public_functions_do_not_import_the_widget() -> None:
     assert imported("from splinecam_widget import Partition, Slice, compute_partition, explain") == ["torch"]
 
 
+def test_a_widget_shows_its_picture_without_bokeh() -> None:
+    program = "import torch; from splinecam_widget import SplineCamWidget; from torch import nn"
+    program += "; SplineCamWidget(nn.Linear(2, 2).double(), [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]).wait(300)"
+    assert "bokeh" not in imported(program)
+
+
 def test_the_server_extension_does_not_import_torch() -> None:
     assert not {"torch", "bokeh", "anywidget"} & set(imported("import splinecam_widget.nodelay"))
 

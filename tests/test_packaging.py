@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -118,16 +115,3 @@ def test_an_sdist_installs_without_node(tmp_path: Path) -> None:
         env={**os.environ, "PATH": str(tmp_path)}, check=True,
     )  # fmt: skip
     assert (target / "splinecam_widget" / "static" / "widget.js").is_file()
-
-
-def test_bokeh_and_bokehjs_are_the_same_version() -> None:
-    """BokehJS reads only the documents of its own version of bokeh."""
-    package = json.loads((ROOT / "package.json").read_text())
-    bokehjs = {**package.get("dependencies", {}), **package.get("devDependencies", {})}["@bokeh/bokehjs"]
-    constraints = (ROOT / "scripts" / "constraints.txt").read_text()
-    found = re.search(r"^bokeh==(.+)$", constraints, re.MULTILINE)
-    assert found is not None
-    assert bokehjs == found[1]
-    ranges = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    major, minor, _ = (int(part) for part in bokehjs.split("."))
-    assert f"bokeh>={major}.{minor},<{major}.{minor + 1}" in ranges

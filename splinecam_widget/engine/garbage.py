@@ -16,8 +16,8 @@ _was_enabled = True
 def without_collections() -> Iterator[None]:
     """No collection of cyclic garbage, in the whole process, until the last of the threads inside has left.
 
-    A process that holds torch has a million objects; Python looks at all of them again and again while a package is imported or a
-    model is traced, and finds next to none to free. Objects that nobody refers to are freed as ever.
+    A process that holds torch has a million objects. Python looks at all of them again and again while a package is imported
+    or a model is traced, and finds next to none to free. Objects that nobody refers to are freed as ever.
     """
     global _n_inside, _was_enabled
     with _lock:
