@@ -100,6 +100,7 @@ def calls(first: Partition, second: Partition) -> list[tuple[str, Callable[[Part
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (10_000, 2))
     some = rng.integers(0, first.n_cells, 100)
+    everywhere = np.arange(first.n_cells)
     folder = Path(tempfile.mkdtemp())
     net = net_of(0)
     stored = folder / "stored.npz"
@@ -108,10 +109,12 @@ def calls(first: Partition, second: Partition) -> list[tuple[str, Callable[[Part
         ("`p.statistics()`, every measure", all_measures),
         ("`p.statistics().to_pandas()`", lambda p: p.statistics().to_pandas()),
         ("`p.counts_around`, 10,000 discs", lambda p: p.counts_around(points, 0.01)),
+        ("... of 3 % of the domain each", lambda p: p.counts_around(points, 0.2)),
         ("`p.decision_boundary()`", lambda p: p.decision_boundary()),
         ("`p.decision_boundary().polylines`", lambda p: p.decision_boundary().polylines),
         ("`p.level_set(0)`", lambda p: p.level_set(0).polylines),
         ("`p.sample_boundary`, 10,000 points", lambda p: p.sample_boundary(10_000)),
+        ("... 100,000 points", lambda p: p.sample_boundary(100_000)),
         ("`p.distance_to_boundary`, 10,000 points", lambda p: p.distance_to_boundary(points)),
         ("`p.cells_along`", lambda p: p.cells_along([-0.9, -0.8], [0.9, 0.7])),
         ("`p.unit_curve`", lambda p: p.unit_curve(2, 7)),
@@ -128,8 +131,14 @@ def calls(first: Partition, second: Partition) -> list[tuple[str, Callable[[Part
         ("`compute_line` across the slice", lambda p: compute_line(p.network, [-1.0, -0.9], [1.0, 0.8])),
         ("`integrated_gradients`", lambda p: integrated_gradients(p.network, [0.8, 0.9], [0.0, 0.0])),
         ("`local_complexity`, 100 points", lambda _: local_complexity(net, points[:100], 0.01)),
+        ("`p.affine_maps()`", lambda p: p.affine_maps()),
         ("`p.input_jacobian`, 100 cells", lambda p: p.input_jacobian(some)),
+        ("... all cells", lambda p: p.input_jacobian(everywhere)),
+        ("`p.patterns`, all cells", lambda p: p.patterns(everywhere)),
+        ("`p.flips`, one cell and all others", lambda p: p.flips(0, everywhere)),
+        ("`p.image_at`, 100,000 points", lambda p: p.image_at(p.centroids[:100_000])),
         ("`p.to_geojson()`", lambda p: p.to_geojson()),
+        ("... with edges, to a file", lambda p: p.to_geojson(folder / "p.json", edges=True)),
         ("`p.to_svg()`", lambda p: p.to_svg()),
         ("`p.to_png()`", lambda p: p.to_png()),
         ("`p.to_shapely()`", lambda p: p.to_shapely()),

@@ -1,8 +1,13 @@
 """Fixtures that several modules of tests share."""
 
+import os
 from collections import defaultdict
 
 import pytest
+
+# Read when torch is loaded, here and in the processes of the tests. Two test processes on two cores otherwise wait for one
+# another in loops that keep the other from running: a training of 4 s took 130 s.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from splinecam_widget.engine import graph
 from widget_wire import make, w  # noqa: F401

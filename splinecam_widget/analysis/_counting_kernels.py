@@ -65,6 +65,7 @@ def counts_in_balls(u, radii, norm, points, offsets, vertices, regions, left, bo
     cell_seen = np.full(len(offsets) - 1, -1, np.int64)
     region_seen = np.full(len(offsets) - 1, -1, np.int64)
     vertex_seen = np.full(len(points), -1, np.int64)
+    is_in_ball = np.zeros(len(points), np.bool_)
     for i in range(len(u)):
         x, y, radius = u[i, 0], u[i, 1], radii[i]
         # Boxes are looked up by rounded numbers: the ball's is made larger by the rounding of its sides.
@@ -79,18 +80,20 @@ def counts_in_balls(u, radii, norm, points, offsets, vertices, regions, left, bo
                     if cell_seen[c] == i:
                         continue
                     cell_seen[c] = i
-                    if not meets(x, y, radius, norm, points, vertices, offsets[c], offsets[c + 1]):
+                    has_vertex = False
+                    for k in range(offsets[c], offsets[c + 1]):
+                        v = vertices[k]
+                        if vertex_seen[v] != i:
+                            vertex_seen[v] = i
+                            is_in_ball[v] = length_of(points[v, 0] - x, points[v, 1] - y, norm) <= radius
+                            found[i, 2] += is_in_ball[v]
+                        has_vertex |= is_in_ball[v]
+                    if not (has_vertex or meets(x, y, radius, norm, points, vertices, offsets[c], offsets[c + 1])):
                         continue
                     found[i, 0] += 1
                     if region_seen[regions[c]] != i:
                         region_seen[regions[c]] = i
                         found[i, 1] += 1
-                    for k in range(offsets[c], offsets[c + 1]):
-                        v = vertices[k]
-                        if vertex_seen[v] != i:
-                            vertex_seen[v] = i
-                            if length_of(points[v, 0] - x, points[v, 1] - y, norm) <= radius:
-                                found[i, 2] += 1
     return found
 
 

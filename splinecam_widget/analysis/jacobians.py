@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from splinecam_widget.engine.layers import Layer
 from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.planar import Int64
 from splinecam_widget.engine.threads import apart, on_all_cores
+
+from .derivatives import derivatives_along
 
 if TYPE_CHECKING:
     from splinecam_widget.engine.partition import Partition
@@ -89,7 +92,12 @@ def jacobians_at(network: Network, x: Float64) -> Float64:
 def jacobians_of(partition: Partition, cells: Any) -> Float64:
     """See `Partition.input_jacobian`."""
     ids = cell_ids(partition, cells)
-    found = jacobians_at(partition.network, partition.plane.to_input(partition.centroids[ids.reshape(-1)]))
+    shape, plane = partition.network.input_shape, partition.plane
+    if math.prod(shape) == 2:  # the slice is all of input space, and two directions are fewer than most networks' outputs
+        _, found = derivatives_along(partition, ids.reshape(-1), np.eye(2).reshape(2, *shape), plane.basis.reshape(2, 2))
+        found = found.reshape(*found.shape[:2], *shape)
+    else:
+        found = jacobians_at(partition.network, plane.to_input(partition.centroids[ids.reshape(-1)]))
     return found.reshape(*ids.shape, *found.shape[1:])
 
 

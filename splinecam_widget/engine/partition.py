@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,16 +21,13 @@ from .network import Network
 from .planar import Int64
 from .records import Made, model_record, package_versions
 from .storage import write
-from .threads import apart, on_all_cores
+from .threads import on_all_cores
 
 if TYPE_CHECKING:
     from splinecam_widget.analysis.jacobians import ActiveUnits
     from splinecam_widget.analysis.statistics import Statistics
 
     from .certificate import Certificate
-
-_DIFFERENTIATING = threading.Lock()
-"""torch counts levels of forward differentiation for all threads together: two at a time break each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,28 +96,15 @@ class Partition(Cells):
 
         Notes
         -----
-        Forward-mode derivatives of the network at the cells' centroids along the two basis vectors.
+        Forward-mode derivatives of the network along the two basis vectors. Of many cells, each layer's are taken once for all
+        cells that the layers before leave together.
         """
+        from splinecam_widget.analysis.derivatives import derivatives_along
         from splinecam_widget.analysis.jacobians import cell_ids
 
-        middles = self.centroids if cells is None else np.atleast_2d(self.centroids[cell_ids(self, cells)])
-        A = np.empty((len(middles), self.values.shape[1], 2))
-        outputs = np.empty((len(middles), self.values.shape[1]))
-
-        def read(tick: Callable[[], None]) -> None:
-            for rows in row_chunks(self.network, len(middles)):
-                tick()
-                x = torch.from_numpy(self.plane.to_input(middles[rows]))
-                for i, direction in enumerate(torch.from_numpy(self.plane.basis)):
-                    pair: Any = torch.func.jvp(lambda v: evaluate(self.network, v), (x,), (direction.expand_as(x),))
-                    A[rows, :, i] = pair[1].numpy()
-                outputs[rows] = pair[0].numpy()
-
-        # On its first use, torch.func.jvp compiles rules with torch's own deprecated torch.jit.script.
-        with _DIFFERENTIATING, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            apart(read, lambda: None)
-        return A, outputs - np.einsum("cki,ci->ck", A, middles)
+        ids = np.arange(self.n_cells) if cells is None else np.atleast_1d(cell_ids(self, cells))
+        outputs, A = derivatives_along(self, ids, self.plane.basis, np.eye(2))
+        return A, outputs - np.einsum("cki,ci->ck", A, self.centroids[ids])
 
     def _outputs_at(self, u: Float64, cells: Any) -> Float64:  # noqa: ARG002 (the network needs to know no cells)
         """Outputs (n, K) at points (n, 2), by the network itself."""
@@ -255,8 +237,8 @@ class Partition(Cells):
 
         Notes
         -----
-        By backward differentiation at the cells' centroids. Where a unit is zero on the whole cell, so that the slice lies in
-        its kink, the derivative is the one that torch gives.
+        By backward differentiation at the cells' centroids; where the slice is all of input space, as `affine_maps`. Where a
+        unit is zero on the whole cell, so that the slice lies in its kink, the derivative is the one that torch gives.
 
         Examples
         --------

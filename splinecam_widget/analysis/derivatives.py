@@ -1,0 +1,199 @@
+"""Forward derivatives of a network on many cells, each layer at one place of each cell of the layers before."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch.autograd import forward_ad
+
+from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.evaluation import row_chunks_of_width
+from splinecam_widget.engine.graph import component_ids
+from splinecam_widget.engine.network import Network, Stage, Step, run_steps
+from splinecam_widget.engine.operations import Kink
+from splinecam_widget.engine.planar import Int64
+from splinecam_widget.engine.threads import apart, on_all_cores
+
+from .quantities import largest_cells
+
+if TYPE_CHECKING:
+    from splinecam_widget.engine.partition import Partition
+
+Tensors = dict[str, torch.Tensor]
+"""By the names of the steps whose results they are."""
+
+_make_dual: Callable[..., torch.Tensor] = forward_ad.make_dual
+_unpack_dual: Callable[[torch.Tensor], Any] = forward_ad.unpack_dual
+
+_DIFFERENTIATING = threading.Lock()
+"""torch counts levels of forward differentiation for all threads together: two at a time break each other."""
+
+SHARED = 64
+"""Finding the cells of the first layers looks at all cells; for one in so many or fewer, the network is run on each alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ancestry:
+    """In which cell of the partitions by the first layers some cells lie, and a place in each of these.
+
+    Attributes
+    ----------
+    order : (n,) int64
+        The cells in an order in which those of one cell of the first layers are neighbours, for any number of layers.
+    groups : (L + 1, n) int64
+        In that order, for each number of layers, the cell that they lie in.
+    places : (L + 1, n, 2) float64
+        The centroid of the largest cell of this partition in it: the same for all of a group.
+    """
+
+    order: Int64
+    groups: Int64
+    places: Float64
+
+    @classmethod
+    def of(cls, partition: Partition, cells: Int64) -> _Ancestry:
+        n_layers = len(partition.layers)
+        if len(cells) * SHARED <= partition.n_cells:
+            groups = np.tile(np.arange(len(cells)), (n_layers + 1, 1))
+            return cls(groups[0], groups, np.tile(partition.centroids[cells], (n_layers + 1, 1, 1)))
+        groups = np.empty((n_layers + 1, len(cells)), np.int64)
+        places = np.empty((n_layers + 1, len(cells), 2))
+        ids = largest = np.arange(partition.n_cells)
+        for k in range(n_layers, -1, -1):
+            links = ids[partition.edge_cells[partition.edge_layer == k]]  # what the layer k has cut
+            of_group = component_ids(len(largest), links)
+            largest = largest[largest_cells(of_group, partition.areas[largest], int(of_group.max()) + 1)]
+            ids = of_group[ids]
+            groups[k] = ids[cells]
+            places[k] = partition.centroids[largest[groups[k]]]
+        order = np.lexsort(groups[::-1])
+        return cls(order, groups[:, order], places[:, order])
+
+    def between(self, rows: slice) -> list[tuple[Int64, Float64]]:
+        """For every number of layers, where the groups of a run of the cells begin, and their places."""
+        found = []
+        for groups, places in zip(self.groups[:, rows], self.places[:, rows]):
+            starts = np.flatnonzero(np.diff(groups, prepend=-1))
+            found.append((starts, places[starts]))
+        return found
+
+
+def derivatives_along(
+    partition: Partition, cells: Int64, directions: Float64, coefficients: Float64
+) -> tuple[Float64, Float64]:
+    """Outputs (n, K) at the cells' centroids, and their derivatives (n, K, m) along m directions of input space.
+
+    Parameters
+    ----------
+    directions : (m, *input_shape) float64
+    coefficients : (2, m) float64
+        What the slice's basis vectors are in terms of the directions.
+
+    Notes
+    -----
+    Before the k-th layer of kinks a network is affine on the cells of the first k layers, of which there are far fewer than of
+    all. So it is run on one place of each, with its derivatives, and carried along them to a place of every cell that the
+    layer makes of it.
+    """
+    network, m = partition.network, len(directions)
+    outputs = np.empty((len(cells), network.n_outputs))
+    slopes = np.empty((len(cells), network.n_outputs, m))
+    if not len(cells):
+        return outputs, slopes
+    ancestry = _Ancestry.of(partition, cells)
+    widest = max(stage.width for stage in network.stages)
+
+    def read(rows: slice) -> None:
+        levels = ancestry.between(rows)
+        values, tangents = _run(network, partition.plane.to_input, levels, directions, coefficients)
+        where = ancestry.order[rows]
+        of_cell = np.repeat(np.arange(len(values)), np.diff(levels[-1][0], append=len(where)))  # a cell may be asked for twice
+        outputs[where] = values[of_cell]
+        slopes[where] = np.moveaxis(tangents, 0, 2)[of_cell]
+
+    def work(tick: Callable[[], None]) -> None:
+        # On its first use, forward differentiation compiles rules with torch's own deprecated torch.jit.script.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            with _DIFFERENTIATING, forward_ad.dual_level():
+                on_all_cores(read, row_chunks_of_width((1 + m) * widest, len(cells)), tick=tick)
+
+    apart(work, lambda: None)
+    return outputs, slopes
+
+
+def _run(
+    network: Network, to_input: Callable[[Float64], Float64], levels: list[tuple[Int64, Float64]], directions: Float64,
+    coefficients: Float64,
+) -> tuple[Float64, Float64]:
+    """Outputs (n, K) and derivatives (m, n, K) at the places of the last level, by way of those of all levels."""
+    level = 0
+    starts, places = levels[0]
+    rows = {network.input_name: torch.from_numpy(to_input(places))}
+    tangents = {network.input_name: torch.from_numpy(directions)[:, None].expand(-1, len(starts), *network.input_shape)}
+    rows, tangents = _after(network.stages[0], rows, tangents)
+    for layer, stage in zip(network.layer_of_cut, network.stages[1:]):
+        if layer >= level:  # a later cut of the same layer finds the cells of that layer
+            level = layer + 1
+            parents = torch.from_numpy(np.searchsorted(starts, levels[level][0], side="right") - 1)
+            steps = torch.from_numpy((levels[level][1] - places[parents]) @ coefficients).T
+            starts, places = levels[level]
+            tangents = {name: of_one.index_select(1, parents) for name, of_one in tangents.items()}
+            rows = {name: of_one.index_select(0, parents) for name, of_one in rows.items()}
+            for name, of_each in tangents.items():
+                for step, along in zip(steps, of_each):
+                    rows[name].addcmul_(step.reshape(-1, *[1] * (along.ndim - 1)), along)
+        rows, tangents = _after(stage, rows, tangents)
+    n, m = len(starts), len(directions)
+    values = rows[network.output_name].reshape(n, -1).numpy()
+    if network.output_name not in tangents:  # a constant
+        return values, np.zeros((m, *values.shape))
+    return values, tangents[network.output_name].reshape(m, n, -1).numpy()
+
+
+def _after(stage: Stage, rows: Tensors, tangents: Tensors) -> tuple[Tensors, Tensors]:
+    """The tensors (n, *shape) that a stage keeps, and the derivatives (m, n, *shape) of those that depend on the input."""
+    n = len(next(iter(rows.values())))
+    env: dict[str, Any] = dict(rows)
+    moving = dict(tangents)
+    lists: dict[str, tuple[Step, ...]] = {}  # steps whose result is a list of tensors, with all that such a list is made of
+    for step in stage.steps:
+        env |= run_steps((step,), env, n)
+        steps = (*(one for name in step.sources for one in lists.get(name, ())), step)
+        sources = [name for one in steps for name in one.sources if name in moving]
+        result = env[step.name]
+        if not sources or step.is_condition:
+            continue
+        if not isinstance(result, torch.Tensor):
+            lists[step.name] = steps
+        elif result.is_floating_point():
+            moving[step.name] = _derivatives(steps, sources, env, moving)
+    return {name: env[name] for name in stage.kept}, {name: moving[name] for name in stage.kept if name in moving}
+
+
+def _derivatives(steps: tuple[Step, ...], sources: list[str], env: dict[str, Any], moving: Tensors) -> torch.Tensor:
+    """Of the last step's result (m, n, *shape), from those of what the steps are made of."""
+    step, first = steps[-1], moving[sources[0]]
+    if step.operation == "linear":
+        along: torch.Tensor = F.linear(first, step.arguments["weight"])
+        return along
+    if isinstance(step.rule, Kink) and step.open_arguments == (step.rule.varying,):  # entry by entry
+        bent = step.arguments[step.rule.varying].name
+        x = env[bent].detach().requires_grad_()
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(step.result({**env, bent: x}).sum(), x)
+        return torch.mul(slopes, moving[bent])
+    n = len(env[sources[0]])
+    found = []
+    for i in range(len(first)):
+        duals = {name: _make_dual(env[name], moving[name][i]) for name in sources}
+        primal, tangent = _unpack_dual(run_steps(steps, {**env, **duals}, n)[step.name])
+        found.append(torch.zeros_like(primal) if tangent is None else tangent)
+    return torch.stack(found)

@@ -1,0 +1,125 @@
+"""Derivatives of all cells at once: against the values at their corners, torch's own derivatives, and one cell at a time."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from torch import nn
+
+from architectures import architectures
+from cases import cases
+from oracle import mlp, square
+from splinecam_widget import Slice, compute_partition
+from splinecam_widget.analysis import derivatives
+from splinecam_widget.engine.partition import Partition
+
+WIDE = 1e-6
+"""Cells with a smaller area are left out: rounding may put the middle of one beside it."""
+
+
+class HardSigmoid(nn.Module):
+    """The same as torch's, whose own derivative has a sixth in float32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + 3).clamp(0, 6) / 6
+
+
+def differentiable(net: nn.Module) -> nn.Module:
+    found = copy.deepcopy(net)
+    for module in list(found.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Hardsigmoid):
+                setattr(module, name, HardSigmoid())
+    return found
+
+
+def assert_right(partition: Partition, body: nn.Module) -> None:
+    """The maps give the values at the corners of their cells, and their slopes are torch's own."""
+    A, b = partition.affine_maps()
+    cells = np.flatnonzero(partition.areas > WIDE)
+    assert len(cells)
+    size = 1 + np.abs(partition.values).max() + np.abs(A).max()
+    for c in cells:
+        corners = partition.cell_vertices[partition.cell_offsets[c]:partition.cell_offsets[c + 1]]
+        found = partition.vertices[corners] @ A[c].T + b[c]
+        np.testing.assert_allclose(found, partition.values[corners], rtol=0, atol=1e-9 * size)
+    basis = torch.from_numpy(partition.plane.basis)
+    for c in cells[:: max(1, len(cells) // 5)]:
+        x = torch.from_numpy(partition.plane.to_input(partition.centroids[c]))
+        jacobian = torch.autograd.functional.jacobian(lambda v: body(v[None])[0], x)
+        expected = torch.einsum("k...,i...->ki", jacobian, basis).numpy()
+        np.testing.assert_allclose(A[c], expected, rtol=0, atol=1e-11 * size)
+
+
+@cases(8)
+@given(architectures(max_layers=3))
+def test_of_random_architectures(drawn: tuple[nn.Sequential, Slice]) -> None:
+    net, plane = drawn
+    body = net[:-1] if isinstance(net[-1], nn.Softmax) else net
+    assert_right(compute_partition(net, plane), differentiable(body))
+
+
+class Branches(nn.Module):
+    """Tensors that skip layers, and a pool whose rounds are several cuts of one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.c, self.d = nn.Linear(2, 12), nn.Linear(12, 12), nn.Linear(6, 12), nn.Linear(14, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.a(x))
+        second = torch.nn.functional.hardtanh(first + self.b(first))
+        pooled = second.reshape(-1, 6, 2).amax(2)
+        third = self.c(pooled).abs() + first
+        return self.d(torch.cat([third, x], 1))
+
+
+@pytest.mark.parametrize("net", [
+    Branches(), mlp(2, 30, 30, 30, 3, seed=1), mlp(2, 20, 20, 4, slope=0.1),
+    nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 12), nn.PReLU(), nn.Linear(12, 2)),
+], ids=["branches", "mlp", "leaky", "prelu"])
+def test_of_many_cells(net: nn.Module) -> None:
+    net = net.double().eval()
+    assert_right(compute_partition(net, square()), net)
+
+
+def test_cells_alone_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    partition = compute_partition(mlp(2, 40, 40, 40, 3, seed=5), square())
+    some = np.random.default_rng(0).permutation(partition.n_cells)[:700]
+    together = partition.affine_maps(some)
+    assert len(some) * derivatives.SHARED > partition.n_cells
+    monkeypatch.setattr(derivatives, "SHARED", 0)
+    alone = partition.affine_maps(some)
+    for found, expected in zip(together, alone):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+def test_a_cell_may_be_asked_for_twice() -> None:
+    partition = compute_partition(mlp(2, 20, 20, 3, seed=5), square())
+    cells = np.random.default_rng(0).integers(0, partition.n_cells, 1000)
+    for found, expected in zip(partition.affine_maps(cells), partition.affine_maps()):
+        np.testing.assert_allclose(found, expected[cells], rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+def test_each_layer_is_run_on_its_own_cells() -> None:
+    partition = compute_partition(mlp(2, 40, 40, 40, 3, seed=5), square())
+    ancestry = derivatives._Ancestry.of(partition, np.arange(partition.n_cells))
+    n_cells = [len(starts) for starts, _ in ancestry.between(slice(None))]
+    assert n_cells == [partition.at_layer(k).n_cells for k in range(4)]
+
+
+def test_input_jacobians_of_all_cells_of_a_plane() -> None:
+    net = mlp(2, 20, 20, 3, seed=2).double()
+    plane = Slice.from_basis([0.5, -0.25], [[0.6, 0.8], [-0.8, 0.6]])
+    partition = compute_partition(net, plane)
+    found = partition.input_jacobian(np.arange(partition.n_cells))
+    assert found.shape == (partition.n_cells, 3, 2)
+    for c in range(0, partition.n_cells, 97):
+        x = torch.from_numpy(plane.to_input(partition.centroids[c]))
+        expected = torch.autograd.functional.jacobian(lambda v: net(v[None])[0], x)
+        np.testing.assert_allclose(found[c], expected.numpy(), rtol=0, atol=1e-12 * np.abs(found).max())
