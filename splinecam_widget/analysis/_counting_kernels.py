@@ -24,14 +24,12 @@ def distance_to_segment(ax, ay, bx, by, norm):
     (the largest coordinate), so that it is smallest at one of these or at an end.
     """
     dx, dy = bx - ax, by - ay
-    best = min(length_of(ax, ay, norm), length_of(bx, by, norm))
     if norm == 2:
-        square = dx * dx + dy * dy
-        if square > 0.0:
-            t = -(ax * dx + ay * dy) / square
-            if 0.0 < t < 1.0:
-                best = min(best, abs(ax * dy - ay * dx) / np.sqrt(square))
-        return best
+        square, along = dx * dx + dy * dy, -(ax * dx + ay * dy)
+        if 0.0 < along < square:  # nearest in between
+            return abs(ax * dy - ay * dx) / np.sqrt(square)
+        return length_of(ax, ay, norm) if along <= 0.0 else length_of(bx, by, norm)
+    best = min(length_of(ax, ay, norm), length_of(bx, by, norm))
     for i in range(2):
         if norm == 1:
             value, slope = (ax, dx) if i == 0 else (ay, dy)
@@ -47,6 +45,9 @@ def distance_to_segment(ax, ay, bx, by, norm):
 @njit(cache=True, nogil=True)
 def meets(x, y, radius, norm, points, vertices, lo, hi):
     """Whether a convex cell, counter-clockwise, has a point in the closed ball."""
+    for k in range(lo, hi):  # most that meet it have a corner in it
+        if length_of(points[vertices[k], 0] - x, points[vertices[k], 1] - y, norm) <= radius:
+            return True
     inside = True
     for k in range(lo, hi):
         v, w = vertices[k], vertices[k + 1 if k + 1 < hi else lo]
@@ -59,42 +60,108 @@ def meets(x, y, radius, norm, points, vertices, lo, hi):
 
 
 @njit(cache=True, nogil=True)
-def counts_in_balls(u, radii, norm, points, offsets, vertices, regions, left, bottom, width, height, n, starts, ids):
-    """How many cells and regions meet each closed ball, and how many vertices lie in it: (n, 3)."""
+def boxes_of(points, ids, left, bottom, width, height, n):
+    """The box of an n x n grid that each of some points lies in: its column times n, plus its row."""
+    out = np.empty(len(ids), np.int64)
+    for k in range(len(ids)):
+        x, y = points[ids[k], 0], points[ids[k], 1]
+        out[k] = _column(x, left, width, n) * n + _column(y, bottom, height, n)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def counts_in_balls(
+    u, radii, norm, points, offsets, vertices, regions, left, bottom, width, height, n, starts, ids,
+    anchor_boxes, alone_before, shared_starts, shared, vertex_starts, vertex_ids,
+):
+    """How many cells and regions meet each closed ball, and how many vertices lie in it: (n, 3).
+
+    Where a box lies in the ball as a whole, so do its vertices and the cells whose first corner, their anchor, is among them:
+    those are only counted. A cell with its anchor elsewhere that meets the ball has a point in another box of the ball's range.
+
+    Parameters
+    ----------
+    starts, ids :
+        The cells that may have points in each box.
+    anchor_boxes : (C,) int64
+        The box of each cell's anchor.
+    alone_before : (n n + 1,) int64
+        Anchors of cells that are a region by themselves, in all boxes before.
+    shared_starts, shared : (n n + 1,), (m,) int64
+        The other cells, by the boxes of their anchors.
+    vertex_starts, vertex_ids : (n n + 1,), (V,) int64
+        Vertices by their boxes.
+    """
     found = np.zeros((len(u), 3), np.int64)
     cell_seen = np.full(len(offsets) - 1, -1, np.int64)
     region_seen = np.full(len(offsets) - 1, -1, np.int64)
-    vertex_seen = np.full(len(points), -1, np.int64)
-    is_in_ball = np.zeros(len(points), np.bool_)
+    first, end = np.zeros(n, np.int64), np.zeros(n, np.int64)  # of the rows of each column that lie in the ball as a whole
+    margin_x, margin_y = 8 * UNIT_ROUNDOFF * (abs(left) + width), 8 * UNIT_ROUNDOFF * (abs(bottom) + height)
     for i in range(len(u)):
         x, y, radius = u[i, 0], u[i, 1], radii[i]
         # Boxes are looked up by rounded numbers: the ball's is made larger by the rounding of its sides.
         reach = radius + 4 * UNIT_ROUNDOFF * (abs(x) + abs(y) + radius)
         lo_x, hi_x = _column(x - reach, left, width, n), _column(x + reach, left, width, n)
         lo_y, hi_y = _column(y - reach, bottom, height, n), _column(y + reach, bottom, height, n)
+        inner, outer = radius * (1 - 8 * UNIT_ROUNDOFF), radius * (1 + 8 * UNIT_ROUNDOFF)
         for column in range(lo_x, hi_x + 1):
-            for row in range(lo_y, hi_y + 1):
+            dx = _farthest(x, left, width, column, n, margin_x)
+            low, high = lo_y, hi_y
+            while low <= high and length_of(dx, _farthest(y, bottom, height, low, n, margin_y), norm) > inner:
+                low += 1
+            while high > low and length_of(dx, _farthest(y, bottom, height, high, n, margin_y), norm) > inner:
+                high -= 1
+            first[column], end[column] = low, high + 1
+            lo, hi = column * n + first[column], column * n + end[column]
+            n_alone = alone_before[hi] - alone_before[lo]
+            found[i, 0] += n_alone + shared_starts[hi] - shared_starts[lo]
+            found[i, 1] += n_alone
+            found[i, 2] += vertex_starts[hi] - vertex_starts[lo]
+            for at in range(shared_starts[lo], shared_starts[hi]):
+                if region_seen[regions[shared[at]]] != i:
+                    region_seen[regions[shared[at]]] = i
+                    found[i, 1] += 1
+        for column in range(lo_x, hi_x + 1):
+            dx = _nearest(x, left, width, column, n, margin_x)
+            for place in range(lo_y, hi_y + 1 - (end[column] - first[column])):
+                row = place if place < first[column] else place + end[column] - first[column]
+                if length_of(dx, _nearest(y, bottom, height, row, n, margin_y), norm) > outer:
+                    continue
                 box = column * n + row
+                for at in range(vertex_starts[box], vertex_starts[box + 1]):
+                    v = vertex_ids[at]
+                    if length_of(points[v, 0] - x, points[v, 1] - y, norm) <= radius:
+                        found[i, 2] += 1
                 for at in range(starts[box], starts[box + 1]):
                     c = ids[at]
                     if cell_seen[c] == i:
                         continue
                     cell_seen[c] = i
-                    has_vertex = False
-                    for k in range(offsets[c], offsets[c + 1]):
-                        v = vertices[k]
-                        if vertex_seen[v] != i:
-                            vertex_seen[v] = i
-                            is_in_ball[v] = length_of(points[v, 0] - x, points[v, 1] - y, norm) <= radius
-                            found[i, 2] += is_in_ball[v]
-                        has_vertex |= is_in_ball[v]
-                    if not (has_vertex or meets(x, y, radius, norm, points, vertices, offsets[c], offsets[c + 1])):
+                    its_column, its_row = anchor_boxes[c] // n, anchor_boxes[c] % n
+                    if lo_x <= its_column <= hi_x and first[its_column] <= its_row < end[its_column]:
                         continue
-                    found[i, 0] += 1
-                    if region_seen[regions[c]] != i:
-                        region_seen[regions[c]] = i
-                        found[i, 1] += 1
+                    if meets(x, y, radius, norm, points, vertices, offsets[c], offsets[c + 1]):
+                        found[i, 0] += 1
+                        if region_seen[regions[c]] != i:
+                            region_seen[regions[c]] = i
+                            found[i, 1] += 1
     return found
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _farthest(x, left, width, column, n, margin):
+    """How far at most a number is from those of a column."""
+    low = left + column * width / n - margin
+    high = left + (column + 1) * width / n + margin
+    return max(abs(low - x), abs(high - x))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _nearest(x, left, width, column, n, margin):
+    """How far at least a number is from those of a column."""
+    low = left + column * width / n - margin
+    high = left + (column + 1) * width / n + margin
+    return max(low - x, x - high, 0.0)
 
 
 @njit(cache=True, nogil=True, inline="always")

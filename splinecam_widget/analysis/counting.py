@@ -19,6 +19,9 @@ Int64 = NDArray[np.int64]
 NORMS = {1: 1, 2: 2, np.inf: 0}
 """Norms, and what the compiled loops call them."""
 
+COLUMNS = 4
+"""Balls are taken in strips of so many columns of boxes."""
+
 
 @dataclass(frozen=True, eq=False)
 class LocalCounts:
@@ -82,8 +85,23 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: Any = 2) -> Loca
     places, radii, domain = (np.array(array, order="C") for array in (
         places, np.broadcast_to(radii, len(places)), cells.plane.domain))
     left, bottom, width, height, n, starts, ids = cells._buckets
-    found = _counting_kernels.counts_in_balls(
-        places, radii, NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
-        left, bottom, width, height, n, starts, ids)
+    grid = left, bottom, width, height, n
+    anchors = _counting_kernels.boxes_of(cells.vertices, cells.cell_vertices[cells.cell_offsets[:-1]], *grid)
+    is_shared = np.bincount(cells.region_ids)[cells.region_ids] > 1
+    alone_before, _ = _by_boxes(anchors, np.flatnonzero(~is_shared), n)
+    vertex_ids = np.arange(len(cells.vertices))
+    centres = _counting_kernels.boxes_of(places, np.arange(len(places)), *grid)
+    order = np.lexsort((centres % n, centres // n // COLUMNS))  # what one ball needs is still in cache for the next
+    found = np.empty((len(places), 3), np.int64)
+    found[order] = _counting_kernels.counts_in_balls(
+        places[order], radii[order], NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
+        *grid, starts, ids, anchors, alone_before, *_by_boxes(anchors, np.flatnonzero(is_shared), n),
+        *_by_boxes(_counting_kernels.boxes_of(cells.vertices, vertex_ids, *grid), vertex_ids, n))
     areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], domain)
     return LocalCounts(found[:, 0], found[:, 1], found[:, 2], areas)
+
+
+def _by_boxes(boxes: Int64, ids: Int64, n: int) -> tuple[Int64, Int64]:
+    """Some things in the order of their boxes in an n x n grid, and where each box begins among them (n n + 1,)."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(boxes[ids], minlength=n * n))])
+    return starts, ids[np.argsort(boxes[ids], kind="stable")]
