@@ -102,6 +102,11 @@ def closest_class_change(model: Any, x: Any, direction: Any, max_distance: float
     TypeError, ValueError
         As `compute_line`, or if `direction` is zero or `max_distance` not positive.
 
+    References
+    ----------
+    Sotoudeh, Thakur: Computing linear restrictions of neural networks. NeurIPS 2019, arXiv 1908.06214.
+    Moosavi-Dezfooli, Fawzi, Frossard: DeepFool. CVPR 2016: distances to the boundary, by search.
+
     Examples
     --------
     >>> import torch

@@ -155,6 +155,12 @@ class RegionGraph:
         ValueError
             For a node that does not exist, a point outside the domain, or another weight.
 
+        References
+        ----------
+        E. W. Dijkstra, A note on two problems in connexion with graphs, Numerische Mathematik 1 (1959).
+        Raghu, Poole, Kleinberg, Ganguli, Sohl-Dickstein: On the expressive power of deep neural networks. ICML 2017: units
+        that flip along a path.
+
         Examples
         --------
         >>> import torch
@@ -189,6 +195,10 @@ class RegionGraph:
         -----
         In a network with one layer of kinks, two cells are as many hops apart as units differ, where no two units bend along
         one line: every line between them is crossed once. In deeper networks a path may have to cross more.
+
+        References
+        ----------
+        E. W. Dijkstra, A note on two problems in connexion with graphs, Numerische Mathematik 1 (1959).
 
         Examples
         --------

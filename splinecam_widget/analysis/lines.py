@@ -201,6 +201,10 @@ class LinePartition:
         Exact up to rounding: outputs are affine between breakpoints. Outputs that their rounding errors cannot tell apart tie,
         and ties go to the lower class, as in `torch.argmax`.
 
+        References
+        ----------
+        Sotoudeh, Thakur: Computing linear restrictions of neural networks. NeurIPS 2019, arXiv 1908.06214.
+
         Examples
         --------
         >>> import torch

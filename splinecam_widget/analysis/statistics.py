@@ -395,7 +395,7 @@ class RegionStatistics:
 
     @property
     def vertex_ratios(self) -> Float64:
-        """(R,) float64: largest over smallest distance between two vertices on each region's border, as of cells."""
+        """(R,) float64: largest over smallest distance between two vertices on each region's border."""
         return self._ratios[:, 0]
 
     @property
@@ -421,29 +421,32 @@ class RegionStatistics:
 
     @cached_property
     def second_moments(self) -> Float64:
-        """(R, 3) float64: as of cells, from theirs by the parallel axis theorem."""
+        """(R, 3) float64: integrals of x x, x y and y y over each region, from its centroid; units to the fourth.
+
+        From those of the cells by the parallel axis theorem.
+        """
         x, y = (self.of_cells.centroids - self.centroids[self._ids]).T
         moved = self.of_cells.second_moments + self.of_cells.areas[:, None] * np.stack([x * x, x * y, y * y], axis=1)
         return np.stack([self._summed(column) for column in moved.T], axis=1)
 
     @cached_property
     def eccentricities(self) -> Float64:
-        """(R,) float64: as of cells."""
+        """(R,) float64 from 0 to 1: sqrt(1 - l_min / l_max) with the eigenvalues l of the second moments' matrix."""
         return quantities.eccentricities_of(self.second_moments)
 
     @property
     def slope_norms(self) -> Float64:
-        """(R,) float64: as of cells."""
+        """(R,) float64, units of output per unit of input: largest singular value of the slopes along the slice."""
         return self.of_cells.slope_norms[self._largest_cells]
 
     @property
     def frobenius_norms(self) -> Float64:
-        """(R,) float64: as of cells."""
+        """(R,) float64, units of output per unit of input: root of the sum of the squared slopes along the slice."""
         return self.of_cells.frobenius_norms[self._largest_cells]
 
     @property
     def offsets(self) -> Float64:
-        """(R, K) float64: as of cells."""
+        """(R, K) float64: outputs at slice coordinates (0, 0) by the map of each region."""
         return self.of_cells.offsets[self._largest_cells]
 
     @cached_property

@@ -180,6 +180,11 @@ class Measures(Facade):
         set; a hole is a connected part of the rest of the domain that has no piece of the domain's border. So what touches
         that border at a point only is a hole, and so are two places that meet at a point two holes.
 
+        References
+        ----------
+        Fawzi, Moosavi-Dezfooli, Frossard, Soatto: Empirical study of the topology and geometry of deep networks. CVPR 2018:
+        whether regions of a class are connected.
+
         Examples
         --------
         >>> import torch
