@@ -282,6 +282,15 @@ def test_saves_at_the_same_time_leave_a_whole_file(partition: Partition, path: P
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+def test_what_was_read_can_be_saved_again(path: Path, tmp_path: Path) -> None:
+    first = load_partition(path)
+    first.save(tmp_path / "again.npz")
+    second = load_partition(tmp_path / "again.npz")
+    assert (second.model, second.versions, second.certificate) == (first.model, first.versions, first.certificate)
+    for name in ("vertices", "values", "cell_vertices", "edge_layer", "edge_unit"):
+        np.testing.assert_array_equal(getattr(second, name), getattr(first, name))
+
+
 def test_what_asks_the_network_is_not_there_and_says_why(path: Path) -> None:
     loaded = load_partition(path)
     missing = {name for name in dir(Partition) if not name.startswith("_")} - set(dir(loaded))

@@ -137,6 +137,7 @@ class TestPandas:
 
     def test_a_row_for_each_cell(self, partition: Partition, found: Statistics) -> None:
         table = found.to_pandas()
+        assert table.attrs["record"] == found.cells.record()
         assert isinstance(table, pd.DataFrame)
         assert len(table) == partition.n_cells
         assert table.index.name == "cell"
@@ -151,6 +152,7 @@ class TestPandas:
 
     def test_a_row_for_each_region(self, found: Statistics) -> None:
         table = found.regions_to_pandas()
+        assert table.attrs["record"] == found.cells.record()
         assert table.index.name == "region"
         np.testing.assert_array_equal(table["perimeter"], found.regions.perimeters)
         np.testing.assert_array_equal(table["is_clipped"], found.regions.is_clipped)

@@ -335,7 +335,12 @@ class RegionStatistics:
     of_cells: Statistics
 
     def __repr__(self) -> str:
-        return f"RegionStatistics({self.of_cells.cells.n_regions:,} regions, area {self.of_cells.area:.6g})"
+        return f"RegionStatistics({self.cells.n_regions:,} regions, area {self.of_cells.area:.6g})"
+
+    @property
+    def cells(self) -> Cells:
+        """The partition."""
+        return self.of_cells.cells
 
     @property
     def _ids(self) -> Int64:
@@ -348,7 +353,7 @@ class RegionStatistics:
     @cached_property
     def _largest_cells(self) -> Int64:
         """(R,) int64: the cell with the largest area of each region, whose slope is the least uncertain."""
-        return quantities.largest_cells(self._ids, self.of_cells.areas, self.of_cells.cells.n_regions)
+        return quantities.largest_cells(self._ids, self.of_cells.areas, self.cells.n_regions)
 
     @cached_property
     def areas(self) -> Float64:
@@ -363,7 +368,7 @@ class RegionStatistics:
     @cached_property
     def _sides(self) -> tuple[Int64, Int64]:
         """Edges to other regions and on the domain's border, once for each region beside them: regions and edges (n,)."""
-        cells = self.of_cells.cells
+        cells = self.cells
         ids = np.where(cells.edge_cells >= 0, self._ids[cells.edge_cells], -1)
         edges, sides = np.nonzero((ids[:, 0] != ids[:, 1])[:, None] & (ids >= 0))
         return ids[edges, sides], edges
@@ -379,7 +384,7 @@ class RegionStatistics:
     def _corners(self) -> tuple[Int64, NDArray[np.int32]]:
         """The vertices on each region's border: where those of each region begin, (R + 1,), and their ids."""
         regions, edges = self._sides
-        ends = self.of_cells.cells.edges[edges]
+        ends = self.cells.edges[edges]
         pairs = np.unique(regions[:, None] << 32 | ends)
         return np.searchsorted(pairs >> 32, np.arange(len(self.areas) + 1)), (pairs & 0xFFFFFFFF).astype(np.int32)
 
@@ -390,7 +395,7 @@ class RegionStatistics:
 
     @cached_property
     def _ratios(self) -> Float64:
-        found: Float64 = _statistics_kernels.distance_ratios(self.of_cells.cells.vertices, *self._corners, self.centroids)
+        found: Float64 = _statistics_kernels.distance_ratios(self.cells.vertices, *self._corners, self.centroids)
         return found
 
     @property
@@ -406,7 +411,7 @@ class RegionStatistics:
     @cached_property
     def boundary_distances(self) -> Float64:
         """(R,) float64, units of input space: from each region's centroid to the decision boundary; inf without one."""
-        distances, _, _ = distances_to_segments(self.centroids, self.of_cells.cells.decision_boundary().points)
+        distances, _, _ = distances_to_segments(self.centroids, self.cells.decision_boundary().points)
         return distances
 
     @cached_property

@@ -136,6 +136,7 @@ def table_of(
     }
     table = pandas.DataFrame(content)
     table.index.name = index
+    table.attrs["record"] = measures.cells.record()
     return table[~measures.is_clipped] if inner else table
 
 

@@ -18,6 +18,26 @@ Path = str | os.PathLike[str]
 class Exports(Facade):
     """Methods of `Cells` that hand it to other programs; all work for partitions from files as well."""
 
+    def save(self, path: Path) -> None:
+        """Write the partition to a file: numpy's .npz, compressed, without pickle, to be read by `load_partition`.
+
+        It carries cells, outputs at vertices, provenance of edges, slice, a digest of the network, versions, and a certificate,
+        which is computed for it if the partition was not read from a file itself. The network is not stored.
+
+        Parameters
+        ----------
+        path : str or path
+            Taken as it is; a file of that name is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        from .storage import write
+
+        write(path, self._cells)
+
     def _drawing(self, color_by: Any, class_names: Sequence[str] | None, level: float) -> Any:
         from splinecam_widget.analysis.drawing import drawing_of
 

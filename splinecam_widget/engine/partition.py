@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,6 @@ from .layers import Layer
 from .network import Network
 from .planar import Int64
 from .records import Made, model_record, package_versions
-from .storage import write
 from .threads import on_all_cores
 
 if TYPE_CHECKING:
@@ -304,21 +302,3 @@ class Partition(Cells):
         from .checking import certificate_of
 
         return certificate_of(self, True) if full else self.made.certificate
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the partition to a file: numpy's .npz, compressed, without pickle, to be read by `load_partition`.
-
-        It carries cells, outputs at vertices, provenance of edges, slice, a digest of the network, versions, and a certificate,
-        which is computed for it. The network itself is not stored.
-
-        Parameters
-        ----------
-        path : str or path
-            Taken as it is; a file of that name is replaced.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
-        write(path, self)

@@ -270,8 +270,17 @@ class Slice:
         return inputs
 
     def to_slice(self, x: Any) -> Float64:
-        """Slice coordinates of the inputs' orthogonal projections: (..., *input_shape) to (..., 2), float64."""
-        difference = np.asarray(x, dtype=np.float64) - self.origin
+        """Slice coordinates of the inputs' orthogonal projections: (..., *input_shape) to (..., 2), float64.
+
+        Raises
+        ------
+        ValueError
+            If they are not inputs of this slice's shape.
+        """
+        inputs, _ = as_numbers(x, "x")
+        if inputs.shape[max(0, inputs.ndim - self.origin.ndim):] != self.origin.shape:
+            raise ValueError(f"x: expected inputs of shape (..., {', '.join(map(str, self.origin.shape))}), got {inputs.shape}")
+        difference = inputs - self.origin
         lead = difference.shape[: difference.ndim - self.origin.ndim]
         return difference.reshape(*lead, -1) @ self.basis.reshape(2, -1).T
 

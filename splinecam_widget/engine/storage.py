@@ -37,7 +37,7 @@ ARRAYS: dict[str, tuple[str, int]] = {
 and it is `asked` where that is not the domain."""
 
 NEEDS_NETWORK = frozenset({
-    "active_circuit", "affine_maps", "flips", "input_jacobian", "network", "patterns", "save", "zero_tolerances"})
+    "active_circuit", "affine_maps", "flips", "input_jacobian", "network", "patterns", "zero_tolerances"})
 """What a `Partition` has and a partition from a file has not."""
 
 
