@@ -59,12 +59,6 @@ class TestEverySlice:
         size = 3 + float(np.linalg.norm(plane.origin))
         np.testing.assert_allclose(np.linalg.norm(a - b), np.linalg.norm(u[0] - u[1]), atol=ROUNDINGS * size)
 
-    @pytest.mark.parametrize("x", [np.zeros(5), np.zeros((3, 7)), 1.0])
-    def test_to_slice_names_the_shape_that_it_expects(self, x: object) -> None:
-        plane = Slice.around(np.zeros((2, 3)), seed=0)
-        with pytest.raises(ValueError, match=r"x: expected inputs of shape \(\.\.\., 2, 3\), got "):
-            plane.to_slice(x)
-
     def test_to_slice_projects_orthogonally(self, plane: Slice) -> None:
         x = np.random.default_rng(3).standard_normal(IMAGE)
         rest = (x - plane.to_input(plane.to_slice(x))).ravel()
@@ -360,3 +354,10 @@ def test_seeds_are_whole_numbers(seed: Any) -> None:
     for make in (lambda: Slice.around(np.zeros(3), seed=seed), lambda: Slice.through_two(np.zeros(3), np.ones(3), seed=seed)):
         with pytest.raises((TypeError, ValueError), match=r"^seed: expected a whole number"):
             make()
+
+
+@pytest.mark.parametrize("x", [np.zeros(5), np.zeros((3, 7)), 1.0])
+def test_to_slice_names_the_shape_that_it_expects(x: object) -> None:
+    plane = Slice.around(np.zeros((2, 3)), seed=0)
+    with pytest.raises(ValueError, match=r"x: expected inputs of shape \(\.\.\., 2, 3\), got "):
+        plane.to_slice(x)
