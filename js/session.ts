@@ -122,10 +122,10 @@ export class Session {
     this.listen("msg:custom", (content: { kind: string }, buffers: DataView[]) => this.receive(content, buffers));
     this.guard(() => {
       this.theme.update();
-      this.buildSlice();
       this.updateColourings();
       this.updateError();
       this.updateStatus();
+      this.buildSlice();
       this.greet(HELLO_MILLISECONDS);
     });
   }
@@ -172,6 +172,8 @@ export class Session {
     );
     this.slice = slice;
     this.slicePlace.replaceChildren(slice.el);
+    this.updateHandles();
+    this.updateStatus();
     this.applyTheme();
     slice.start().catch((error: unknown) => this.fail(error));
   }

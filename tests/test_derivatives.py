@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -79,10 +80,26 @@ class Branches(nn.Module):
         return self.d(torch.cat([third, x], 1))
 
 
+class Copies(nn.Module):
+    """Views whose entries share memory, one of them choosing, and limits that make one entry several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.c = nn.Linear(2, 6), nn.Linear(12, 6), nn.Linear(3, 2)
+        self.register_buffer("limits", torch.tensor([-0.3, 0.0, 0.4]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.a(x))[:, :, None].expand(-1, -1, 4)
+        pooled = torch.nn.functional.max_pool1d(first * torch.tensor([1.0, 2.0, -1.0, 0.5], dtype=x.dtype), 2)
+        second = self.b(pooled.flatten(1))
+        return self.c(torch.clamp(second[:, :1], min=self.limits) + second[:, 1:4])
+
+
 @pytest.mark.parametrize("net", [
-    Branches(), mlp(2, 30, 30, 30, 3, seed=1), mlp(2, 20, 20, 4, slope=0.1),
+    Branches(), Copies(), mlp(2, 30, 30, 30, 3, seed=1), mlp(2, 20, 20, 4, slope=0.1),
     nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 12), nn.PReLU(), nn.Linear(12, 2)),
-], ids=["branches", "mlp", "leaky", "prelu"])
+], ids=["branches", "copies", "mlp", "leaky", "prelu"])
 def test_of_many_cells(net: nn.Module) -> None:
     net = net.double().eval()
     assert_right(compute_partition(net, square()), net)
@@ -104,6 +121,18 @@ def test_a_cell_may_be_asked_for_twice() -> None:
     cells = np.random.default_rng(0).integers(0, partition.n_cells, 1000)
     for found, expected in zip(partition.affine_maps(cells), partition.affine_maps()):
         np.testing.assert_allclose(found, expected[cells], rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+def test_nothing_outside_its_thread_is_changed() -> None:
+    """Forward differentiation of the user's goes on, and warnings are shown as before."""
+    net = Copies().double().eval()
+    partition = compute_partition(net, square())
+    filters = list(warnings.filters)
+    with torch.autograd.forward_ad.dual_level():
+        found, _ = partition.affine_maps()
+        partition.input_jacobian(np.arange(partition.n_cells))
+    assert warnings.filters == filters
+    np.testing.assert_array_equal(found, partition.affine_maps()[0])
 
 
 def test_each_layer_is_run_on_its_own_cells() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -56,3 +59,14 @@ def test_off_until_the_last_thread_has_left() -> None:
         thread.join(10)
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_collects_again() -> None:
+    """It has none of the threads that were inside."""
+    program = (
+        "import gc, os, sys, threading\nfrom splinecam_widget.engine.garbage import without_collections\n"
+        "with without_collections():\n    child = os.fork()\n    if not child:\n"
+        "        ok = gc.isenabled()\n        os._exit(0 if ok else 1)\n    _, status = os.waitpid(child, 0)\n"
+        "    sys.exit(os.waitstatus_to_exitcode(status))")
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

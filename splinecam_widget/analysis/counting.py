@@ -86,19 +86,26 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: Any = 2) -> Loca
         places, np.broadcast_to(radii, len(places)), cells.plane.domain))
     left, bottom, width, height, n, starts, ids = cells._buckets
     grid = left, bottom, width, height, n
-    anchors = _counting_kernels.boxes_of(cells.vertices, cells.cell_vertices[cells.cell_offsets[:-1]], *grid)
-    is_shared = np.bincount(cells.region_ids)[cells.region_ids] > 1
-    alone_before, _ = _by_boxes(anchors, np.flatnonzero(~is_shared), n)
-    vertex_ids = np.arange(len(cells.vertices))
     centres = _counting_kernels.boxes_of(places, np.arange(len(places)), *grid)
     order = np.lexsort((centres % n, centres // n // COLUMNS))  # what one ball needs is still in cache for the next
     found = np.empty((len(places), 3), np.int64)
     found[order] = _counting_kernels.counts_in_balls(
         places[order], radii[order], NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
-        *grid, starts, ids, anchors, alone_before, *_by_boxes(anchors, np.flatnonzero(is_shared), n),
-        *_by_boxes(_counting_kernels.boxes_of(cells.vertices, vertex_ids, *grid), vertex_ids, n))
+        *grid, starts, ids, *cells._counted_boxes)
     areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], domain)
     return LocalCounts(found[:, 0], found[:, 1], found[:, 2], areas)
+
+
+def counted_boxes(cells: Cells) -> tuple[Int64, ...]:
+    """What of a partition's cells and vertices lies in which box, as `counts_in_balls` asks for it."""
+    left, bottom, width, height, n, _, _ = cells._buckets
+    first = cells.cell_vertices[cells.cell_offsets[:-1]]
+    anchors = _counting_kernels.boxes_of(cells.vertices, first, left, bottom, width, height, n)
+    is_shared = np.bincount(cells.region_ids)[cells.region_ids] > 1
+    alone_before, _ = _by_boxes(anchors, np.flatnonzero(~is_shared), n)
+    vertices = np.arange(len(cells.vertices))
+    return (anchors, alone_before, *_by_boxes(anchors, np.flatnonzero(is_shared), n),
+            *_by_boxes(_counting_kernels.boxes_of(cells.vertices, vertices, left, bottom, width, height, n), vertices, n))
 
 
 def _by_boxes(boxes: Int64, ids: Int64, n: int) -> tuple[Int64, Int64]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch.autograd import forward_ad
 
 from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.evaluation import row_chunks_of_width
 from splinecam_widget.engine.graph import component_ids
-from splinecam_widget.engine.network import Network, Stage, Step, run_steps
+from splinecam_widget.engine.network import Network, Reference, Stage, Step, run_steps
 from splinecam_widget.engine.operations import Kink
-from splinecam_widget.engine.planar import Int64
+from splinecam_widget.engine.planar import Int32, Int64
 from splinecam_widget.engine.threads import apart, on_all_cores
 
 from .quantities import largest_cells
@@ -29,60 +26,45 @@ if TYPE_CHECKING:
 Tensors = dict[str, torch.Tensor]
 """By the names of the steps whose results they are."""
 
-_make_dual: Callable[..., torch.Tensor] = forward_ad.make_dual
-_unpack_dual: Callable[[torch.Tensor], Any] = forward_ad.unpack_dual
-
-_DIFFERENTIATING = threading.Lock()
-"""torch counts levels of forward differentiation for all threads together: two at a time break each other."""
-
 SHARED = 64
 """Finding the cells of the first layers looks at all cells; for one in so many or fewer, the network is run on each alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Ancestry:
-    """In which cell of the partitions by the first layers some cells lie, and a place in each of these.
+    """In which cell of the partitions by the first layers some cells lie.
 
     Attributes
     ----------
     order : (n,) int64
         The cells in an order in which those of one cell of the first layers are neighbours, for any number of layers.
-    groups : (L + 1, n) int64
-        In that order, for each number of layers, the cell that they lie in.
-    places : (L + 1, n, 2) float64
-        The centroid of the largest cell of this partition in it: the same for all of a group.
+    largest : (L + 1, n) int32
+        In that order, for each number of layers, the largest cell of this partition that lies in the same cell of them.
     """
 
     order: Int64
-    groups: Int64
-    places: Float64
+    largest: Int32
 
     @classmethod
     def of(cls, partition: Partition, cells: Int64) -> _Ancestry:
         n_layers = len(partition.layers)
         if len(cells) * SHARED <= partition.n_cells:
-            groups = np.tile(np.arange(len(cells)), (n_layers + 1, 1))
-            return cls(groups[0], groups, np.tile(partition.centroids[cells], (n_layers + 1, 1, 1)))
-        groups = np.empty((n_layers + 1, len(cells)), np.int64)
-        places = np.empty((n_layers + 1, len(cells), 2))
+            return cls(np.arange(len(cells)), np.tile(cells.astype(np.int32), (n_layers + 1, 1)))
+        found = np.empty((n_layers + 1, len(cells)), np.int32)
         ids = largest = np.arange(partition.n_cells)
         for k in range(n_layers, -1, -1):
             links = ids[partition.edge_cells[partition.edge_layer == k]]  # what the layer k has cut
-            of_group = component_ids(len(largest), links)
-            largest = largest[largest_cells(of_group, partition.areas[largest], int(of_group.max()) + 1)]
-            ids = of_group[ids]
-            groups[k] = ids[cells]
-            places[k] = partition.centroids[largest[groups[k]]]
-        order = np.lexsort(groups[::-1])
-        return cls(order, groups[:, order], places[:, order])
+            groups = component_ids(len(largest), links)
+            largest = largest[largest_cells(groups, partition.areas[largest], int(groups.max()) + 1)]
+            ids = groups[ids]
+            found[k] = largest[ids[cells]]
+        order = np.lexsort(found[::-1])
+        return cls(order, found[:, order])
 
-    def between(self, rows: slice) -> list[tuple[Int64, Float64]]:
-        """For every number of layers, where the groups of a run of the cells begin, and their places."""
-        found = []
-        for groups, places in zip(self.groups[:, rows], self.places[:, rows]):
-            starts = np.flatnonzero(np.diff(groups, prepend=-1))
-            found.append((starts, places[starts]))
-        return found
+    def between(self, rows: slice) -> list[tuple[Int64, Int32]]:
+        """For every number of layers, where the groups of a run of the cells begin, and the largest cell of each."""
+        starts = [np.flatnonzero(np.diff(of_each, prepend=-1)) for of_each in self.largest[:, rows]]
+        return [(first, of_each[first]) for first, of_each in zip(starts, self.largest[:, rows])]
 
 
 def derivatives_along(
@@ -108,24 +90,19 @@ def derivatives_along(
     if not len(cells):
         return outputs, slopes
     ancestry = _Ancestry.of(partition, cells)
+    centroids = partition.centroids
     widest = max(stage.width for stage in network.stages)
 
     def read(rows: slice) -> None:
-        levels = ancestry.between(rows)
+        levels = [(starts, centroids[largest]) for starts, largest in ancestry.between(rows)]
         values, tangents = _run(network, partition.plane.to_input, levels, directions, coefficients)
         where = ancestry.order[rows]
         of_cell = np.repeat(np.arange(len(values)), np.diff(levels[-1][0], append=len(where)))  # a cell may be asked for twice
         outputs[where] = values[of_cell]
         slopes[where] = np.moveaxis(tangents, 0, 2)[of_cell]
 
-    def work(tick: Callable[[], None]) -> None:
-        # On its first use, forward differentiation compiles rules with torch's own deprecated torch.jit.script.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            with _DIFFERENTIATING, forward_ad.dual_level():
-                on_all_cores(read, row_chunks_of_width((1 + m) * widest, len(cells)), tick=tick)
-
-    apart(work, lambda: None)
+    chunks = row_chunks_of_width((1 + m) * widest, len(cells))
+    apart(lambda tick: on_all_cores(read, chunks, tick=tick), lambda: None)
     return outputs, slopes
 
 
@@ -149,7 +126,7 @@ def _run(
             rows = {name: of_one.index_select(0, parents) for name, of_one in rows.items()}
             for name, of_each in tangents.items():
                 for step, along in zip(steps, of_each):
-                    rows[name].addcmul_(step.reshape(-1, *[1] * (along.ndim - 1)), along)
+                    rows[name].addcmul_(step.reshape(-1, *[1] * (along.ndim - 1)).to(along.dtype), along)
         rows, tangents = _after(stage, rows, tangents)
     n, m = len(starts), len(directions)
     values = rows[network.output_name].reshape(n, -1).numpy()
@@ -173,7 +150,7 @@ def _after(stage: Stage, rows: Tensors, tangents: Tensors) -> tuple[Tensors, Ten
             continue
         if not isinstance(result, torch.Tensor):
             lists[step.name] = steps
-        elif result.is_floating_point():
+        elif result.is_floating_point() or result.is_complex():
             moving[step.name] = _derivatives(steps, sources, env, moving)
     return {name: env[name] for name in stage.kept}, {name: moving[name] for name in stage.kept if name in moving}
 
@@ -184,16 +161,33 @@ def _derivatives(steps: tuple[Step, ...], sources: list[str], env: dict[str, Any
     if step.operation == "linear":
         along: torch.Tensor = F.linear(first, step.arguments["weight"])
         return along
-    if isinstance(step.rule, Kink) and step.open_arguments == (step.rule.varying,):  # entry by entry
-        bent = step.arguments[step.rule.varying].name
+    bent = _bent_alone(step)
+    if bent and env[bent].shape == env[step.name].shape:  # entry by entry
         x = env[bent].detach().requires_grad_()
         with torch.enable_grad():
             (slopes,) = torch.autograd.grad(step.result({**env, bent: x}).sum(), x)
         return torch.mul(slopes, moving[bent])
-    n = len(env[sources[0]])
-    found = []
-    for i in range(len(first)):
-        duals = {name: _make_dual(env[name], moving[name][i]) for name in sources}
-        primal, tangent = _unpack_dual(run_steps(steps, {**env, **duals}, n)[step.name])
-        found.append(torch.zeros_like(primal) if tangent is None else tangent)
-    return torch.stack(found)
+    sources = list(dict.fromkeys(sources))
+    with torch.enable_grad():
+        inputs = {name: env[name].detach().requires_grad_() for name in sources}
+        result = run_steps(steps, {**env, **inputs}, len(env[sources[0]]))[step.name]
+        found = torch.zeros((len(first), *result.shape), dtype=result.dtype)
+        if not result.requires_grad:
+            return found
+        # Differentiating backwards twice, unlike forward differentiation, changes nothing outside this thread.
+        weights = torch.zeros_like(result, requires_grad=True)
+        backs = torch.autograd.grad(result, list(inputs.values()), weights, create_graph=True, materialize_grads=True)
+        parts = [(back, name) for back, name in zip(backs, sources) if back.requires_grad]
+        for i in range(len(first) if parts else 0):
+            (found[i],) = torch.autograd.grad(
+                [back for back, _ in parts], weights, [moving[name][i] for _, name in parts], retain_graph=True)
+    return found
+
+
+def _bent_alone(step: Step) -> str:
+    """What an elementwise kink bends, if all else in it is constant, else ""."""
+    rule = step.rule
+    if not isinstance(rule, Kink) or step.open_arguments != (rule.varying,):
+        return ""
+    bent = step.arguments[rule.varying]
+    return bent.name if isinstance(bent, Reference) else ""

@@ -121,6 +121,12 @@ class Cells(Measures, Boundaries, Exports, Tessellation):
         return component_ids(self.n_cells, self.edge_cells[same])
 
     @cached_property
+    def _counted_boxes(self) -> tuple[Int64, ...]:
+        from splinecam_widget.analysis.counting import counted_boxes
+
+        return counted_boxes(self)
+
+    @cached_property
     def n_regions(self) -> int:
         """Number of linear regions: cells merged with neighbours that have the same affine map.
 

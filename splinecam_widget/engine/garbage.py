@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,15 +21,32 @@ def without_collections() -> Iterator[None]:
     or a model is traced, and finds next to none to free. Objects that nobody refers to are freed as ever.
     """
     global _n_inside, _was_enabled
-    with _lock:
-        if not _n_inside:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _n_inside += 1
+    is_inside = False
     try:
+        with _lock:
+            if not _n_inside:
+                _was_enabled = gc.isenabled()
+                gc.disable()
+            _n_inside += 1
+            is_inside = True
         yield
     finally:
-        with _lock:
-            _n_inside -= 1
-            if not _n_inside and _was_enabled:
-                gc.enable()
+        if is_inside:
+            with _lock:
+                _n_inside -= 1
+                if not _n_inside and _was_enabled:
+                    gc.enable()
+
+
+def _begin_anew() -> None:
+    """In a forked process, which has none of the threads that were inside."""
+    global _lock, _n_inside
+    _lock = threading.Lock()
+    if _n_inside:
+        _n_inside = 0
+        if _was_enabled:
+            gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

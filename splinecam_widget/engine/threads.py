@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
+from .cores import current_core, leave_core
 from .errors import Cancelled
 
 T = TypeVar("T")
@@ -159,7 +160,13 @@ def on_all_cores(
             raise
 
     is_taking = _is_entered() and not is_long
-    waiting = {_pool().submit(take) for _ in range(min(n_cores(), len(todo)) - is_taking)}
+    here = current_core() if is_taking else None
+
+    def take_elsewhere() -> None:
+        leave_core(here)
+        take()
+
+    waiting = {_pool().submit(take_elsewhere) for _ in range(min(n_cores(), len(todo)) - is_taking)}
     try:
         if is_taking:
             take(tick)
