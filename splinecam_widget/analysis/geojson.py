@@ -21,17 +21,6 @@ from .polylines import Polylines
 
 Rows = Iterator[tuple[Any, ...]]
 
-CELL, EDGE, LINE = (
-    '{"type":"Feature","id":"cell-%d","geometry":{"type":"Polygon","coordinates":[[%s]]},'
-    '"properties":{"kind":"cell","area":%r,"class":%d,"region":%d,"slope_norm":%r}}',
-    '{"type":"Feature","id":"edge-%d","geometry":{"type":"LineString","coordinates":[%s]},'
-    '"properties":{"kind":"edge","layer":%d,"unit":%d,"left":%d,"right":%d}}',
-    '{"type":"Feature","id":"boundary-%d","geometry":{"type":"LineString","coordinates":[%s]},'
-    '"properties":{"kind":"boundary","classes":[%d,%d],"length":%r}}',
-)
-"""Features as text: `%r` of a float has all its digits, and reads as JSON."""
-
-
 def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) -> dict[str, Any]:
     """See `Cells.to_geojson`."""
     winners = winners_of(cells, level)
@@ -67,15 +56,16 @@ def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: boo
         If it cannot be written.
     """
     winners = winners_of(cells, level)
-    corners = _texts(cells.vertices)
-    features: Any = _filled(CELL, _cell_rows(cells, winners.cells, corners))
-    if edges:
-        features = chain(features, _filled(EDGE, _edge_rows(cells, corners)))
-    if boundary:
-        lines = winners.boundary.polylines
-        features = chain(features, _filled(LINE, _line_rows(lines, _texts(lines.points))))
     record = json.dumps(cells.record(), allow_nan=False)
-    text = ",\n".join(features)
+    with without_collections():
+        corners = _texts(cells.vertices)
+        features: Any = _cell_texts(_cell_rows(cells, winners.cells, corners))
+        if edges:
+            features = chain(features, _edge_texts(_edge_rows(cells, corners)))
+        if boundary:
+            lines = winners.boundary.polylines
+            features = chain(features, _line_texts(_line_rows(lines, _texts(lines.points))))
+        text = ",\n".join(features)
     Path(path).write_text(f'{{"type":"FeatureCollection","record":{record},"features":[\n{text}\n]}}\n', encoding="utf-8")
 
 
@@ -113,5 +103,25 @@ def _texts(points: Float64) -> list[str]:
     return [f"[{x!r},{y!r}]" for x, y in points.tolist()]
 
 
-def _filled(form: str, rows: Rows) -> Iterator[str]:
-    return (form % (number, ",".join(corners), *rest) for number, corners, *rest in rows)
+# Features as text: `!r` of a float has all its digits, and reads as JSON.
+
+
+def _cell_texts(rows: Rows) -> Iterator[str]:
+    return (
+        f'{{"type":"Feature","id":"cell-{i}","geometry":{{"type":"Polygon","coordinates":[[{",".join(ring)}]]}},'
+        f'"properties":{{"kind":"cell","area":{area!r},"class":{winner},"region":{region},"slope_norm":{slope!r}}}}}'
+        for i, ring, area, winner, region, slope in rows)
+
+
+def _edge_texts(rows: Rows) -> Iterator[str]:
+    return (
+        f'{{"type":"Feature","id":"edge-{i}","geometry":{{"type":"LineString","coordinates":[{a},{b}]}},'
+        f'"properties":{{"kind":"edge","layer":{layer},"unit":{unit},"left":{left},"right":{right}}}}}'
+        for i, (a, b), layer, unit, left, right in rows)
+
+
+def _line_texts(rows: Rows) -> Iterator[str]:
+    return (
+        f'{{"type":"Feature","id":"boundary-{i}","geometry":{{"type":"LineString","coordinates":[{",".join(points)}]}},'
+        f'"properties":{{"kind":"boundary","classes":[{first},{second}],"length":{length!r}}}}}'
+        for i, points, first, second, length in rows)

@@ -15,7 +15,6 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
-from .cores import current_core, leave_core
 from .errors import Cancelled
 
 T = TypeVar("T")
@@ -160,13 +159,7 @@ def on_all_cores(
             raise
 
     is_taking = _is_entered() and not is_long
-    here = current_core() if is_taking else None
-
-    def take_elsewhere() -> None:
-        leave_core(here)
-        take()
-
-    waiting = {_pool().submit(take_elsewhere) for _ in range(min(n_cores(), len(todo)) - is_taking)}
+    waiting = {_pool().submit(take) for _ in range(min(n_cores(), len(todo)) - is_taking)}
     try:
         if is_taking:
             take(tick)
