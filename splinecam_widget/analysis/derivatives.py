@@ -1,4 +1,4 @@
-"""Forward derivatives of a network on many cells, each layer at one place of each cell of the layers before."""
+"""Derivatives of a network along directions, on many cells, each layer at one place of each cell of the layers before."""
 
 from __future__ import annotations
 

@@ -203,8 +203,8 @@ def _said_by_model(partition: Partition, u: Float64, tick: Callable[[], None] | 
 def _extended(partition: Partition, middles: Float64, inner: Float64) -> Float64:
     """Outputs (n, K) at inner points (n, 2) of cells, by the affine maps that the network has at the cells' middles (n, 2).
 
-    Derivatives along a line by differentiating backwards twice: unlike forward-mode differentiation, as in
-    `Partition.affine_maps`, that changes nothing outside its thread, so a check in the background disturbs nobody.
+    Derivatives along a line by differentiating backwards twice: unlike forward-mode differentiation, that changes nothing
+    outside its thread, so a check in the background disturbs nobody.
     """
     x = torch.from_numpy(partition.plane.to_input(middles)).requires_grad_()
     along = torch.from_numpy(np.tensordot(inner - middles, partition.plane.basis, axes=(-1, 0)))

@@ -173,7 +173,7 @@ def advance_bounds(stage: Stage, bounds: Mapping[str, Bound]) -> dict[str, Bound
 
 
 def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
-    """The network's outputs (n, K) in float64 at inputs (n, *input_shape); differentiable by forward-mode AD."""
+    """The network's outputs (n, K) in float64 at inputs (n, *input_shape); differentiable by torch."""
     env = run_steps(network.steps, {network.input_name: x}, len(x))
     outputs: torch.Tensor = env[network.output_name].reshape(len(x), -1)
     return outputs

@@ -94,8 +94,8 @@ class Partition(Cells):
 
         Notes
         -----
-        Forward-mode derivatives of the network along the two basis vectors. Of many cells, each layer's are taken once for all
-        cells that the layers before leave together.
+        Derivatives of the network along the two basis vectors, carried through it step by step. Of many cells, each layer's are
+        taken once for all cells that the layers before leave together.
         """
         from splinecam_widget.analysis.derivatives import derivatives_along
         from splinecam_widget.analysis.jacobians import cell_ids
