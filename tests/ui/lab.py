@@ -52,6 +52,7 @@ class Server:
     address: str
     token: str
     log: Path
+    pid: int
 
     def url(self, notebook: str) -> str:
         """The page that shows one notebook alone, with nothing else open."""
@@ -90,7 +91,7 @@ def running_server(notebooks: Path, scratch: Path, settings: Mapping[str, Any] |
             command, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
         )
         try:
-            server = Server(f"http://127.0.0.1:{port}", token, log)
+            server = Server(f"http://127.0.0.1:{port}", token, log, process.pid)
             wait_until_up(server, process)
             yield server
         finally:
@@ -145,7 +146,11 @@ class Notebook:
     @classmethod
     def opened(cls, browser: Browser, url: str, watch: str = "", size: tuple[int, int] = (1500, 1200)) -> Notebook:
         """Open the page, with `watch` as its first script, and wait until its kernel is idle."""
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        return cls.on(browser.new_page(viewport={"width": size[0], "height": size[1]}), url, watch)
+
+    @classmethod
+    def on(cls, page: Page, url: str, watch: str = "") -> Notebook:
+        """The same on a page that is there already."""
         if watch:
             page.add_init_script(watch)
         page.set_default_timeout(60_000)
