@@ -36,6 +36,7 @@ export class ConvexCellsView extends RendererView {
   /** What is shown in the picture's place. */
   declare private sketched: SketchMessage | null;
   declare private isStale: boolean;
+  declare private isPlaced: boolean;
   declare private paintedMap: PixelMap | null;
   /** Called after the first paint of each picture with its duration in milliseconds. */
   declare onPainted: ((picture: PictureMessage, milliseconds: number) => void) | null;
@@ -53,9 +54,18 @@ export class ConvexCellsView extends RendererView {
     this.picture = null;
     this.sketched = null;
     this.isStale = true;
+    this.isPlaced = false;
     this.paintedMap = null;
     this.onPainted = null;
     this.onError = null;
+  }
+
+  /** It has an element that shows nothing; Bokeh would write a style sheet for it at every paint. */
+  override update_position(): void {
+    if (!this.isPlaced) {
+      this.isPlaced = true;
+      super.update_position();
+    }
   }
 
   /** Takes a picture and asks Bokeh for a paint. */

@@ -4,9 +4,9 @@
  */
 
 import { AllLabels } from "@bokeh/bokehjs/build/js/lib/models/policies/labeling";
-import { Axis } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
+import type { Axis, AxisView } from "@bokeh/bokehjs/build/js/lib/models/axes/axis";
 import { BasicTicker } from "@bokeh/bokehjs/build/js/lib/models/tickers/basic_ticker";
-import { LinearAxis } from "@bokeh/bokehjs/build/js/lib/models/axes/linear_axis";
+import { LinearAxis, LinearAxisView } from "@bokeh/bokehjs/build/js/lib/models/axes/linear_axis";
 import { Plot } from "@bokeh/bokehjs/build/js/lib/models/plots/plot";
 import { Range1d } from "@bokeh/bokehjs/build/js/lib/models/ranges/range1d";
 import { TickFormatter } from "@bokeh/bokehjs/build/js/lib/models/formatters/tick_formatter";
@@ -17,6 +17,39 @@ import type { ThemeColours } from "./theme.ts";
 export const BORDER = { left: 68, right: 12, top: 8, bottom: 44 } as const;
 const FIRST_SIDE = 400;
 
+/** What an axis takes beside the frame, whatever its labels: the picture of every new slice has other ones. */
+class SteadyAxisView extends LinearAxisView {
+  declare private placed: AxisView["bbox"] | undefined;
+
+  override initialize(): void {
+    super.initialize();
+    for (const visual of this.visuals) {
+      // Bokeh asks CSS for each colour, font and width, some 600 times a paint; nothing here sets them so.
+      Object.assign(visual, { _get_css_value: () => "" });
+    }
+  }
+
+  /** Bokeh writes a style sheet at every paint; the page then computes its styles anew, in the middle of it. */
+  override update_position(): void {
+    const { bbox } = this;
+    if (this.placed === undefined || !bbox.equals(this.placed)) {
+      this.placed = bbox;
+      super.update_position();
+    }
+  }
+
+  override get_size(): { width: number; height: number } {
+    return { width: 0, height: this.dimension === 0 ? BORDER.bottom : BORDER.left };
+  }
+}
+
+class SteadyAxis extends LinearAxis {
+  static override __name__ = "SteadyAxis";
+  static {
+    this.prototype.default_view = SteadyAxisView;
+  }
+}
+
 /** An axis, the range that it shows, and its labels. */
 export class LabelledAxis {
   readonly range = new Range1d({ start: -1, end: 1 });
@@ -25,7 +58,7 @@ export class LabelledAxis {
   readonly axis: Axis;
 
   constructor(private readonly name: string) {
-    this.axis = new LinearAxis({
+    this.axis = new SteadyAxis({
       ticker: this.ticker,
       formatter: this.formatter,
       major_label_policy: new AllLabels(),
