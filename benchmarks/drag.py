@@ -31,6 +31,7 @@ sys.path.insert(0, str(machine.ROOT / "tests"))
 
 from hand import Hand, processor_seconds, running_chromium
 from playwright.sync_api import sync_playwright
+
 from ui.lab import Notebook, Server, running_server
 from ui.widget_page import WidgetPage
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 import websocket
+
 from ui.lab import CHROMIUM_ARGUMENTS
 
 START_SECONDS = 60.0

@@ -1,15 +1,16 @@
 /**
  * When a wish becomes a request. Pure: knows no traits, and time only as "later".
  *
- * A request is sent when the one before it has been computed, so that it is as new as can be when its turn comes and the
- * kernel works while this view paints; at most two are unanswered. One that takes long gets a successor all the same, for
- * which Python may drop it. A newer wish replaces the one that waits, so the last wish is always sent. What is said of a
- * request is also said of every older one, because Python computes the newest and skips what it replaced.
+ * A request is sent when the one before it is answered, so that it is as new as can be. The kernel then waits while an answer
+ * is on its way; sent sooner, on two cores, every picture took longer than that gained. One that takes long gets a successor
+ * all the same, for which Python may drop it; at most two are unanswered. A newer wish replaces the one that waits, so the
+ * last wish is always sent. What is said of a request is also said of every older one, because Python computes the newest and
+ * skips what it replaced.
  */
 export class Scheduler<Wish> {
   private lastSequence = 0;
   private unanswered: number[] = [];
-  /** The newest request that holds back no other: computed, or taking long. */
+  /** The newest request that holds back no other: answered, or taking long. */
   private passed = 0;
   private waiting: Wish | null = null;
 
@@ -27,11 +28,6 @@ export class Scheduler<Wish> {
   wish(wish: Wish): void {
     this.waiting = wish;
     this.sendWaiting();
-  }
-
-  /** The kernel is done with a request; its answer is on the way. */
-  computed(sequence: number): void {
-    this.pass(sequence);
   }
 
   /** Takes an answer. True when it answers the newest wish, so that nothing more is to come. */

@@ -232,12 +232,11 @@ export class Session {
     }
   }
 
-  /** They come when the kernel has computed, and are shown with the picture that follows: one frame for both. */
+  /** They are shown with the picture that follows: one frame for both. */
   private receiveAnchors(anchors: AnchorsMessage): void {
     this.anchors = anchors;
     if (anchors.view_id === this.viewId) {
       this.wishes.confirm(anchors.sequence, this.heldIndex());
-      this.scheduler.computed(anchors.sequence);
     }
   }
 

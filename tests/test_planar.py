@@ -7,6 +7,7 @@ import pytest
 
 from oracle import UNIT_ROUNDOFF
 from splinecam_widget.engine import planar as planar_module
+from splinecam_widget.engine import threads
 from splinecam_widget.engine.planar import PlanarComplex, SignGathering, Signs, Split, split_complex
 from splinecam_widget.engine.slices import rectangle
 
@@ -166,7 +167,7 @@ def test_runs_of_cells_and_edges_taken_apart_give_the_same(at_a_time: int, monke
     expected = cut(before, *lines[10:], layer=1)
     monkeypatch.setattr(planar_module, "CELLS_AT_A_TIME", at_a_time)
     monkeypatch.setattr(planar_module, "EDGES_AT_A_TIME", at_a_time + 2)
-    monkeypatch.setattr(planar_module, "LEAST_RUNS", 1)
+    monkeypatch.setattr(threads, "LEAST_RUNS", 1)
     found = cut(before, *lines[10:], layer=1)
     for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges",
                  "cell_hashes"):

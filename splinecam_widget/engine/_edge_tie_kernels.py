@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from ._cell_kernel import grown
-from ._tie_kernels import linked, place_between, set_key, tie_between, winner_across
+from ._tie_kernels import clear_winners, linked, place_between, set_key, tie_between, winner_across
 
 
 @njit(cache=True, nogil=True)
@@ -31,9 +31,10 @@ def ties_along_edges(points, edges, beside, offsets, vertices, values, tolerance
     candidates = np.empty(n_out, np.int64)
     taken = np.empty(n_out, np.bool_)
     n = 0
+    clear = clear_winners(values, tolerance)
     for e in range(len(edges)):
         a, b = edges[e, 0], edges[e, 1]
-        if beside[e, 0] < 0 or beside[e, 1] < 0:
+        if beside[e, 0] < 0 or beside[e, 1] < 0 or (clear[a] >= 0 and clear[a] == clear[b]):
             continue
         # The classes that may be largest somewhere on the edge: not below at both ends what another reaches at both.
         floor = -np.inf

@@ -31,6 +31,16 @@ def lowest_bit(word):
 
 
 @njit(cache=True, nogil=True)
+def peaks(rows):
+    """Largest magnitude (n,) in each column of rows (V, n); NaN where there is one."""
+    found = np.zeros(rows.shape[1])
+    for v in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            found[j] = np.maximum(found[j], abs(rows[v, j]))
+    return found
+
+
+@njit(cache=True, nogil=True)
 def pack_signs(rows, tolerance, positive, negative, peak):
     """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) = max |entry|.
 

@@ -55,6 +55,26 @@ def linked(links, n, place, p, q, r, p2, q2, r2):
 
 
 @njit(cache=True, nogil=True)
+def clear_winners(values, tolerance):
+    """The class (V,) that is larger than every other by more than their rounding, -1 where none is.
+
+    Where it is the same at all vertices of a cell or an edge, it wins there alone.
+    """
+    n, n_out = values.shape
+    winners = np.empty(n, np.int32)
+    for v in range(n):
+        best = 0
+        for k in range(1, n_out):
+            if values[v, k] > values[v, best]:
+                best = k
+        winners[v] = best
+        for k in range(n_out):
+            if k != best and not values[v, best] - values[v, k] > tolerance[best] + tolerance[k]:
+                winners[v] = -1
+    return winners
+
+
+@njit(cache=True, nogil=True)
 def candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates):
     """Writes the classes that may win somewhere on a cell, in order, and returns how many.
 
@@ -141,8 +161,17 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
     key, key2 = np.empty((size, 4), np.int64), np.empty((size, 4), np.int64)
     # Places inside one cell at which three classes tie: those of the class that comes first are all classes'.
     inner, inner_keys = np.empty((16, 2)), np.empty((16, 4), np.int64)
+    clear = clear_winners(values, tolerance)
     for c in range(n_cells):
         lo, hi = offsets[c], offsets[c + 1]
+        alone = clear[vertices[lo]] if lo < hi else -1
+        for i in range(lo, hi):
+            if clear[vertices[i]] != alone:
+                alone = -1
+                break
+        if alone >= 0:
+            cell_winner[c] = alone
+            continue
         m = candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates)
         if m == 1:
             cell_winner[c] = candidates[0]

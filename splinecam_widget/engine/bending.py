@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from . import _dissolving_kernels
+from ._sign_kernels import peaks
 from .arrays import Float64
 from .network import Step
 from .pieces import bends, bends_between, pieces
@@ -43,5 +44,4 @@ def bent(
         means = np.add.reduceat(corners, offsets[:-1] - offsets[0], axis=0) / np.diff(offsets)[:, None]
         numbers = pieces(torch.from_numpy(means - tolerance), knots, period).numpy()
         hashes[start:start + CELLS_AT_A_TIME] ^= _dissolving_kernels.piece_hashes(layer, numbers)
-    peak = np.maximum(rows.max(axis=0), -rows.min(axis=0))
-    return replace(split, after=replace(after, edge_unit=edge_unit, cell_hashes=hashes), peak=peak)
+    return replace(split, after=replace(after, edge_unit=edge_unit, cell_hashes=hashes), peak=peaks(rows))

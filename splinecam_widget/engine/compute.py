@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ._sign_kernels import peaks
 from .arrays import Float64
 from .bending import bent
 from .budgets import within_budget
@@ -261,7 +262,7 @@ def _after_stage(
     work.n_close += split.n_close
     work.n_irregular += split.n_irregular
     work.n_zero += split.n_zero
-    bounds = {name: bound.interpolated(split.peak if name == source else _peak(live[name])) for name, bound in bounds.items()}
+    bounds = {name: bound.interpolated(split.peak if name == source else peaks(live[name])) for name, bound in bounds.items()}
     if stage.cut.operation == "larger_of_pairs":
         compared = stage.cut.sources[1]
         bounds[compared] = bounds[compared].without_losers(live[compared])
@@ -289,16 +290,10 @@ def _finished(
     planar = replace(_by_layers(state.planar, network))  # a complex of its own: others know a result by it
     values = live[network.output_name]
     output_error = output_tolerance(bounds[network.output_name], values)
-    if not ((_peak(values) < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
+    if not ((peaks(values) < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(plane, planar, values, output_error, state.n_close, state.n_zero, network=network,
                      zero_tolerances=state.zero_tolerances)
-
-
-def _peak(rows: Float64) -> Float64:
-    """Largest magnitude (n,) in each column."""
-    peak: Float64 = np.maximum(rows.max(axis=0), -rows.min(axis=0))
-    return peak
 
 
 def _check_continuity(stage: Stage, network: Network, state: State, tick: Callable[[], None]) -> None:
@@ -322,7 +317,7 @@ def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
 
 def output_tolerance(bound: Bound, values: Float64) -> Float64:
     """Magnitude (K,) of the rounding error of the outputs at the vertices, with that of interpolating between them."""
-    peak = _peak(values)
+    peak = peaks(values)
     with np.errstate(over="ignore"):  # of a square; whether it is finite is asked next
         tolerance: Float64 = CONFIDENCE * np.sqrt(bound.rows.numpy()[1].reshape(-1) + LERP_ERROR * (peak * peak))
     return tolerance

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from . import _dissolving_kernels
 from .arrays import Float64
 from .graph import component_ids
 from .planar import Int32, Int64, PlanarComplex, cells_beside_edges
-from .threads import on_all_cores
+from .threads import in_runs
 
 Bool = NDArray[np.bool_]
 
@@ -45,8 +43,8 @@ def settled(
     """
     n = tolerance.shape[1]
     beside = cells_beside_edges(planar)
-    winners = _in_runs(planar, lambda start, stop: _dissolving_kernels.winner_hashes(
-        start, stop, first_cut, planar.cell_offsets, planar.cell_vertices, entries, tolerance))
+    winners = np.concatenate(in_runs(lambda begin, end: _dissolving_kernels.winner_hashes(
+        begin, end, first_cut, planar.cell_offsets, planar.cell_vertices, entries, tolerance), planar.n_cells, CELLS_AT_A_TIME))
     is_new = (planar.edge_layer >= first_cut) & (planar.edge_layer < first_cut + n_rounds)
     is_false = is_new & (winners[beside[:, 0]] == winners[beside[:, 1]])
     # Of overlapping windows with one tie, the first made the edge; at which place the winner changes, the winners tell.
@@ -56,12 +54,6 @@ def settled(
         beside[ids], units[ids] % n, planar.cell_offsets, planar.cell_vertices, entries, tolerance)
     named = replace(planar, edge_unit=units, cell_hashes=planar.cell_hashes ^ winners)
     return dissolved(named, beside, is_false, np.arange(n_corners))
-
-
-def _in_runs(planar: PlanarComplex, work: Callable[[int, int], Any]) -> Any:
-    """Results (C,) of work on runs of cells, on all cores."""
-    starts = range(0, planar.n_cells, CELLS_AT_A_TIME)
-    return np.concatenate(on_all_cores(work, starts, [min(s + CELLS_AT_A_TIME, planar.n_cells) for s in starts]))
 
 
 def dissolved(planar: PlanarComplex, edge_cells: Int32, is_false: Bool, corners: Int64) -> tuple[PlanarComplex, Int64]:

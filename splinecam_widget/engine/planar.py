@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import _cell_kernel, _cell_measures, _sign_kernels
 from .arrays import Float64
 from .errors import OverBudget
-from .threads import on_all_cores
+from .threads import in_runs
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -24,9 +24,6 @@ CELLS_AT_A_TIME = 4096
 
 EDGES_AT_A_TIME = 16384
 """Edges that one thread looks through at a time."""
-
-LEAST_RUNS = 2
-"""With fewer, handing them to threads costs more than it brings."""
 
 RUNS_AT_A_TIME = 16
 """Runs of cells that one thread puts into their places at a time."""
@@ -312,7 +309,7 @@ def split_complex(
     """
     found = Signs.of(rows, tolerance) if signs is None else signs
     positive, negative = found.positive, found.negative
-    crossings = _in_runs(
+    crossings = in_runs(
         lambda begin, end: _sign_kernels.edge_crossings(begin, end, before.edges, positive, negative, rows, tolerance),
         len(before.edges), EDGES_AT_A_TIME, tick)
     offsets, vertex_offsets = (_chained([run[i] for run in crossings]) for i in (0, 5))
@@ -330,7 +327,7 @@ def split_complex(
 
     stop = np.zeros(1, np.uint8)
     run = max(1, CELLS_AT_A_TIME * before.n_cells // (before.n_cells + len(units)))
-    parts = _in_runs(split, before.n_cells, run, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
+    parts = in_runs(split, before.n_cells, run, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
     n_cells = sum(len(part[3]) for part in parts)
     if stop[0] or n_cells > room.cells:
         raise OverBudget(n_cells)
@@ -379,19 +376,6 @@ def chords(points: Float64, rows: Float64, signs: Signs, most: int) -> Float64:
     return np.stack(ends, axis=1)
 
 
-def _in_runs(
-    work: Callable[[int, int], Any], n: int, size: int, tick: Callable[[], None], stop: Any = None, is_long: bool = False
-) -> list[Any]:
-    """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs.
-
-    A single run that takes long is also left to another thread, so that this one can look whether it should go on.
-    """
-    if n < LEAST_RUNS * size and not is_long:
-        return [work(0, n)]
-    bounds = np.array([0, n]) if n < LEAST_RUNS * size else np.append(np.arange(0, n, size), n)
-    return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop, is_long=is_long or len(bounds) == 2)
-
-
 def _concatenated(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -429,5 +413,5 @@ def _joined(parts, first_chord_vertex: int, first_chord_edge: int, tick):  # typ
         for part, first in zip(parts[begin:end], firsts[begin:end]):
             kernel(*part[:10], *out, *first, first_chord_vertex, first_chord_edge)
 
-    _in_runs(place, len(parts), RUNS_AT_A_TIME, tick)
+    in_runs(place, len(parts), RUNS_AT_A_TIME, tick)
     return (*out, sum(part[10] for part in parts))

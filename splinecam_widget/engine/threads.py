@@ -22,6 +22,9 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 """So often a thread that waits for others looks whether they should go on."""
 
+LEAST_RUNS = 2
+"""With fewer, handing them to threads costs more than it brings."""
+
 _local = threading.local()
 _entering = threading.Lock()
 
@@ -174,3 +177,17 @@ def on_all_cores(
         wait({future for future in waiting if not future.cancel()})
         raise
     return found
+
+
+def in_runs(
+    work: Callable[[int, int], T], n: int, size: int, tick: Callable[[], None] = lambda: None, stop: Any = None,
+    is_long: bool = False,
+) -> list[T]:
+    """`work(begin, end)` for consecutive runs of `n` things, on several threads where there are several runs.
+
+    A single run that takes long is also left to another thread, so that this one can look whether it should go on.
+    """
+    if n < LEAST_RUNS * size and not is_long:
+        return [work(0, n)]
+    bounds = [0, n] if n < LEAST_RUNS * size else [*range(0, n, size), n]
+    return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop, is_long=is_long or len(bounds) == 2)
