@@ -362,7 +362,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         try:
             if not is_warm():
                 self._set_status("compiling", "Loading the engine's loops" if is_on_disk() else
-                                 "Compiling the engine's loops, once per machine (about a minute)")
+                                 "Compiling the engine's loops, once per machine (one to three minutes)")
                 warm_up()
             self._set_status("computing", "Computing", asked)
             shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))

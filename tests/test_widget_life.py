@@ -30,7 +30,7 @@ from widget_wire import (
 
 class TestLoops:
     @pytest.mark.parametrize(("is_kept", "text"), [
-        (True, "Loading the engine's loops"), (False, "Compiling the engine's loops, once per machine (about a minute)")])
+        (True, "Loading the engine's loops"), (False, "Compiling the engine's loops, once per machine (one to three minutes)")])
     def test_says_whether_they_are_compiled_or_loaded(
         self, make: MakeWidget, monkeypatch: pytest.MonkeyPatch, is_kept: bool, text: str
     ) -> None:
