@@ -1,6 +1,6 @@
 """From the hand to the picture: drag an anchor in a real JupyterLab and measure until the cells are painted.
 
-    python benchmarks/drag.py [--seconds 6]
+    python benchmarks/drag.py [--seconds 20]
 
 The mouse moves 60 times a second, or as often as the page takes its moves. A drag sample is one of them: the time until
 the first picture is painted whose request was sent after it. A request's time is split into transport (websocket both ways
@@ -35,7 +35,7 @@ from playwright.sync_api import sync_playwright
 from ui.lab import Notebook, Server, running_server
 from ui.widget_page import WidgetPage
 
-NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-264-264-10, as initialised": (264, 264)}
+NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-260-260-10, as initialised": (260, 260)}
 GOALS_MS = (120.0, 200.0)
 FIRST_PICTURE_SECONDS = 3.0
 STEP_SECONDS = 1 / 60
@@ -97,7 +97,7 @@ WATCH = """
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6.0, help="how long each anchor is dragged")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long the anchor is dragged")
     parser.add_argument("--name", default="drag", help="name of the files under benchmarks/results, '' to save none")
     arguments = parser.parse_args()
     where = machine.description("jupyterlab", "ipykernel", "bokeh", "anywidget")
@@ -129,7 +129,7 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 
 def measured(server: Server, file: str, profile: Path, seconds: float) -> dict[str, Any]:
-    """Run a notebook, then drag handle B in circles over the board, blending so that every move is a new slice."""
+    """Run a notebook, then drag handle B in a spiral over the board, blending so that every move is a new slice."""
     with running_chromium(profile, WINDOW) as chromium:
         with sync_playwright() as playwright:
             browser = playwright.chromium.connect_over_cdp(chromium.address)
@@ -162,11 +162,13 @@ def measured(server: Server, file: str, profile: Path, seconds: float) -> dict[s
 
 
 def go_round(hand: Hand, middle: tuple[float, float], radius: float, seconds: float) -> None:
-    """Move the held mouse in circles, at the pace of a screen's frames or slower."""
+    """Move the held mouse in a spiral, at the pace of a screen's frames or slower; the engine remembers none of the places."""
     due = time.perf_counter()
-    for step in range(round(seconds / STEP_SECONDS)):
+    n = round(seconds / STEP_SECONDS)
+    for step in range(n):
         angle = 2 * math.pi * step * STEP_SECONDS / TURN_SECONDS
-        hand.move(middle[0] + radius * math.cos(angle), middle[1] + radius * math.sin(angle))
+        reach = radius * (1 - 0.5 * step / n)
+        hand.move(middle[0] + reach * math.cos(angle), middle[1] + reach * math.sin(angle))
         due = max(due + STEP_SECONDS, time.perf_counter())
         time.sleep(max(0.0, due - time.perf_counter()))
 

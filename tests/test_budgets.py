@@ -18,11 +18,11 @@ from torch import nn
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine import dense, patching, watching
-from splinecam_widget.engine import explorer as explorer_module
 from splinecam_widget.engine import free_memory as free
 from splinecam_widget.engine.compute import partition_of
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.explorer import Explorer
+from splinecam_widget.engine.keeping import n_bytes_of
 from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import rectangle
 from splinecam_widget.engine.states import Work
@@ -198,7 +198,7 @@ class TestExplorer:
             assert explorer.work.vertices_evaluated == 0
         wide = explorer.show(plane.with_domain(1.02 * plane.domain), Watch(budget=budget))
         assert wide.n_cells <= budget.cells
-        assert explorer_module._n_bytes(wide) <= budget.memory
+        assert n_bytes_of(wide) <= budget.memory
         assert explorer.show(plane).is_complete
 
     def test_a_part_is_updated_as_a_part(self) -> None:

@@ -14,6 +14,7 @@ from .compute import continued, partition_of
 from .errors import OverBudget
 from .hats import carry
 from .joining import is_rectangle, joined, sides_of
+from .keeping import Kept, n_bytes_of, same_plane
 from .lowering import lower
 from .network import Network, same_stages
 from .partition import Partition
@@ -73,8 +74,7 @@ class Explorer:
         self.work = Work()
         self.total = Work()
         self._memory = memory
-        self._known: list[Partition] = []
-        """Computed ones, the last used last."""
+        self._known = Kept(memory)
         self._states: list[State] = []
         """What the last computation of a whole domain went through."""
         self._states_of: tuple[Network, Slice] | None = None
@@ -108,7 +108,7 @@ class Explorer:
         if self._partial is None:
             return None
         asked, budget, before = self._partial
-        if budget != watch.budget or not _same_plane(asked, plane) or not np.array_equal(asked.domain, plane.domain):
+        if budget != watch.budget or not same_plane(asked, plane) or not np.array_equal(asked.domain, plane.domain):
             return None
         try:
             found = self._shown(plane.with_domain(before.plane.domain), work, watch)
@@ -129,7 +129,7 @@ class Explorer:
             if same:
                 carry(old, new)
         self.network = network
-        self._known = []
+        self._known.clear()
         return _n_leading(is_same)
 
     def _shown(self, plane: Slice, work: Work, watch: Watch) -> Partition:
@@ -137,10 +137,10 @@ class Explorer:
         result = self._from_known(plane, work)
         if result is None:
             result = self._extended(plane, work, watch) or self._computed(plane, work, watch)
-            watch.check(result.n_cells, _n_bytes(result))
-            self._remember(result)
+            watch.check(result.n_cells, n_bytes_of(result))
+            self._known.remember(result)
         else:
-            watch.check(result.n_cells, _n_bytes(result))
+            watch.check(result.n_cells, n_bytes_of(result))
         return result
 
     def _computed(self, plane: Slice, work: Work, watch: Watch) -> Partition:
@@ -172,7 +172,7 @@ class Explorer:
         if self._states_of is None:
             return [], None
         network, before = self._states_of
-        if not (_same_plane(before, plane) and np.array_equal(before.domain, plane.domain)):
+        if not (same_plane(before, plane) and np.array_equal(before.domain, plane.domain)):
             return [], None
         n_same = len(network.stages) if network is self.network else _n_leading(same_stages(network, self.network))
         usable = [state for state in self._states if state.number <= n_same]
@@ -184,18 +184,18 @@ class Explorer:
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
         """The partition as far as it is known already."""
-        known = [partition for partition in self._known if _same_plane(partition.plane, plane)]
+        known = self._known.of(plane)
         for partition in known:
             if np.array_equal(partition.plane.domain, plane.domain):
                 work.cells_reused = partition.n_cells
-                self._remember(partition)
+                self._known.remember(partition)
                 return partition.with_anchors_of(plane)
         around = [partition for partition in known if _contains(partition.plane.domain, plane.domain)
                   and _is_sharp(partition.plane.domain, plane.domain)]
         if not around:
             return None
         smallest = min(around, key=lambda partition: partition.n_cells)
-        self._remember(smallest)
+        self._known.remember(smallest)
         result = clipped(smallest, plane)
         work.cells_reused = result.n_cells
         return result
@@ -204,8 +204,7 @@ class Explorer:
         """A rectangle from the known one that covers most of it and strips beside that; None if there is none, or no fit."""
         if not is_rectangle(plane.domain):
             return None
-        known = [partition for partition in self._known
-                 if _same_plane(partition.plane, plane) and is_rectangle(partition.plane.domain)]
+        known = [partition for partition in self._known.of(plane) if is_rectangle(partition.plane.domain)]
         shares = [_shared_share(plane.domain, partition.plane.domain) for partition in known]
         if max(shares, default=0.0) < LEAST_SHARE:
             return None
@@ -225,7 +224,7 @@ class Explorer:
         for strip in strips:
             if result is not None:
                 watch.tick()
-                n_cells, n_bytes = result.n_cells, 2 * _n_bytes(result)
+                n_cells, n_bytes = result.n_cells, 2 * n_bytes_of(result)
                 watch.check(n_cells, n_bytes)
                 result = joined(result, partition_of(
                     self.network, plane.with_domain(strip), work, watch.without(n_cells - 1, n_bytes)))
@@ -234,25 +233,9 @@ class Explorer:
             result = result.with_anchors_of(plane)
         return result
 
-    def _remember(self, partition: Partition) -> None:
-        """As the last used; the longest unused go where there is no room."""
-        kept = [other for other in self._known if other is not partition]
-        room = self._memory - _n_bytes(partition)
-        fitting: list[Partition] = []
-        for other in reversed(kept):
-            room -= _n_bytes(other)
-            if room < 0:
-                break
-            fitting.append(other)
-        self._known = [*reversed(fitting), partition]
-
 
 def _n_leading(values: list[bool]) -> int:
     return next((i for i, value in enumerate(values) if not value), len(values))
-
-
-def _n_bytes(partition: Partition) -> int:
-    return int(partition.values.nbytes + sum(array.nbytes for array in vars(partition.planar).values()))
 
 
 def _overlap(first: Float64, second: Float64) -> tuple[float, float, float, float]:
@@ -266,10 +249,6 @@ def _shared_share(domain: Float64, known: Float64) -> float:
     left, right, bottom, top = _overlap(domain, known)
     width, height = np.ptp(domain, axis=0)
     return max(0.0, right - left) * max(0.0, top - bottom) / float(width * height)
-
-
-def _same_plane(first: Slice, second: Slice) -> bool:
-    return first is second or (np.array_equal(first.origin, second.origin) and np.array_equal(first.basis, second.basis))
 
 
 def _distances(polygon: Float64, points: Float64) -> tuple[Float64, Float64]:

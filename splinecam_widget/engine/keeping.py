@@ -1,0 +1,76 @@
+"""Partitions that were computed, to be found again by their plane; the longest unused go where there is no room."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from .partition import Partition
+from .slices import Slice
+
+
+class Kept:
+    """Partitions of one network.
+
+    Finding those of a plane takes as long however many are kept: a drag of minutes leaves thousands.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes to keep, the last used partition in any case.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._n_bytes = 0
+        self._by_use: OrderedDict[int, tuple[Partition, int, int]] = OrderedDict()
+        """By identity: each partition with the key of its plane and its bytes, the last used last."""
+        self._by_plane: dict[int, list[Partition]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_use)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._n_bytes = 0
+        self._by_use.clear()
+        self._by_plane.clear()
+
+    def of(self, plane: Slice) -> list[Partition]:
+        """Those of the same plane, whatever their domains and anchors, the last used last."""
+        return [partition for partition in self._by_plane.get(_key(plane), []) if same_plane(partition.plane, plane)]
+
+    def remember(self, partition: Partition) -> None:
+        """As the last used."""
+        own = id(partition)
+        if own in self._by_use:
+            key = self._by_use[own][1]
+            self._by_use.move_to_end(own)
+            self._by_plane[key].remove(partition)
+        else:
+            key, n_bytes = _key(partition.plane), n_bytes_of(partition)
+            self._by_use[own] = (partition, key, n_bytes)
+            self._n_bytes += n_bytes
+        self._by_plane.setdefault(key, []).append(partition)
+        while self._n_bytes > self._memory and len(self._by_use) > 1:
+            _, (oldest, key, n_bytes) = self._by_use.popitem(last=False)
+            self._n_bytes -= n_bytes
+            self._by_plane[key].remove(oldest)
+            if not self._by_plane[key]:
+                del self._by_plane[key]
+
+
+def same_plane(first: Slice, second: Slice) -> bool:
+    """Whether coordinates of one are those of the other."""
+    return first is second or (np.array_equal(first.origin, second.origin) and np.array_equal(first.basis, second.basis))
+
+
+def n_bytes_of(partition: Partition) -> int:
+    """Bytes of a partition's arrays, without what follows from them."""
+    return int(partition.values.nbytes + sum(array.nbytes for array in vars(partition.planar).values()))
+
+
+def _key(plane: Slice) -> int:
+    # The sum makes equal zeros equal bytes.
+    return hash(((plane.origin + 0.0).tobytes(), (plane.basis + 0.0).tobytes()))
