@@ -35,7 +35,7 @@ from playwright.sync_api import sync_playwright
 from ui.lab import Notebook, Server, running_server
 from ui.widget_page import WidgetPage
 
-NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-260-260-10, as initialised": (260, 260)}
+NETS = {"digits MLP 64-64-64-10, trained": (64, 64), "MLP 64-264-264-10, as initialised": (264, 264)}
 GOALS_MS = (120.0, 200.0)
 FIRST_PICTURE_SECONDS = 3.0
 STEP_SECONDS = 1 / 60
