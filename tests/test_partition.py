@@ -222,6 +222,12 @@ class TestPatterns:
         with pytest.raises(ValueError, match=text):
             partition.patterns(np.zeros((2, 3)))
 
+    def test_refuse_points_outside_the_domain(self, partition: Partition) -> None:
+        corner = partition.plane.domain[0]
+        partition.patterns([corner])
+        with pytest.raises(ValueError, match=r"^where: expected points of the domain, got some outside"):
+            partition.patterns([corner, 1.5 * corner])
+
 
 class TestRegions:
     """Linear regions: neighbours with the same affine map, merged."""

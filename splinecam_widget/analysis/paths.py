@@ -74,7 +74,7 @@ def _is_by_hops(weight: str) -> bool:
 
 def flips_between(partition: Partition, a: Any, b: Any) -> Any:
     """See `Partition.flips`."""
-    (here, is_one), (there, is_one_too) = _places(a, "a"), _places(b, "b")
+    (here, is_one), (there, is_one_too) = _places(partition, a, "a"), _places(partition, b, "b")
     if 1 not in (len(here), len(there)) and len(here) != len(there):
         raise ValueError(f"b: expected one place, or {len(here)} as in a, got {len(there)}")
     found = np.zeros(max(len(here), len(there)) if len(here) and len(there) else 0, np.int64)
@@ -83,7 +83,7 @@ def flips_between(partition: Partition, a: Any, b: Any) -> Any:
     return int(found[0]) if is_one and is_one_too else found
 
 
-def _places(where: Any, name: str) -> tuple[Any, bool]:
+def _places(partition: Partition, where: Any, name: str) -> tuple[Any, bool]:
     """Cell ids (n,) or points (n, 2), and whether it was one alone."""
     places = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
     if places.dtype.kind in "iu" and places.ndim < 2:
@@ -91,4 +91,6 @@ def _places(where: Any, name: str) -> tuple[Any, bool]:
     points, _ = as_numbers(places, name)
     if points.ndim not in (1, 2) or points.shape[-1] != 2:
         raise ValueError(f"{name}: expected cell ids, a point (2,) or points (n, 2), got shape {points.shape}")
+    if (partition.locate(points) < 0).any():
+        raise ValueError(f"{name}: expected places in the domain, got some outside")
     return np.atleast_2d(points), points.ndim == 1

@@ -128,15 +128,22 @@ class Partition(Cells):
             One array a layer, in execution order. True where the pre-activation is beyond a knot, knot by knot and unit by unit
             (a ReLU has one knot, at zero); of a sort, for every comparison; where the largest of several is taken, the
             number of the winning entry; of a `PiecewiseLinear`, the number of the piece.
+
+        Raises
+        ------
+        ValueError
+            For cells that do not exist, or points outside the domain: what counts as zero was found out for the domain.
         """
         asked = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
         if asked.ndim == 1 and asked.dtype.kind in "iu":
             if len(asked) and not (asked.min() >= 0 and asked.max() < self.n_cells):
                 raise ValueError(f"where: expected cell ids from 0 to {self.n_cells - 1}, got {span_text(asked)}")
-            asked = self.centroids[asked]
+            return self._pieces(self.centroids[asked])
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
+        if (self.locate(points) < 0).any():
+            raise ValueError("where: expected points of the domain, got some outside")
         return self._pieces(points)
 
     def _pieces(
@@ -174,7 +181,7 @@ class Partition(Cells):
         Raises
         ------
         ValueError
-            For cells that do not exist, or different numbers of places.
+            For cells that do not exist, points outside the domain, or different numbers of places.
 
         Notes
         -----
