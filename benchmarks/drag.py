@@ -2,9 +2,10 @@
 
     python benchmarks/drag.py [--seconds 20]
 
-The mouse moves 60 times a second, or as often as the page takes its moves. A drag sample is one of them: the time until
-the first picture is painted whose request was sent after it. A request's time is split into transport (websocket both ways
-and the browser's queue), kernel (engine, colours, packing), waiting in the kernel, and browser (unpacking and painting).
+The mouse moves 60 times a second, or as often as the page takes its moves (about 46 times a second on two cores). A drag
+sample is one of them: the time from the event until the first picture is painted whose request was sent after it. A request's
+time is split into transport (websocket both ways and the browser's queue), kernel (engine, colours, packing), waiting in the
+kernel, and browser (unpacking and painting).
 Processor time is that of all threads for each picture. The first picture is timed from the start of the cell that makes the
 widget, run right behind the cell that imports and trains, to its first paint. Prints a Markdown table and saves it under
 benchmarks/results.
@@ -88,7 +89,7 @@ WATCH = """
         return send.call(this, data);
     };
     window.addEventListener('pointermove', event => {
-        if (event.buttons) { window.watched.moves.push(now()); }
+        if (event.buttons) { window.watched.moves.push(performance.timeOrigin + event.timeStamp); }
     }, {capture: true});
     window.addEventListener('splinecam:painted', ({detail}) => window.watched.painted.push({...detail, at: now()}));
 })();

@@ -5,14 +5,14 @@ import { Scheduler } from "./scheduler.ts";
 interface Recorded {
   readonly scheduler: Scheduler<string>;
   readonly sent: [number, string][];
-  /** One callback per request: time has passed, it takes long. */
+  /** What waits for time to pass: a callback for each request, and for each that is computed. */
   readonly later: (() => void)[];
 }
 
 function recorded(): Recorded {
   const sent: [number, string][] = [];
   const later: (() => void)[] = [];
-  const scheduler = new Scheduler<string>((sequence, wish) => sent.push([sequence, wish]), (callback) => later.push(callback));
+  const scheduler = new Scheduler<string>((sequence, wish) => sent.push([sequence, wish]), (_, callback) => later.push(callback));
   return { scheduler, sent, later };
 }
 
@@ -22,6 +22,22 @@ test("the next request leaves when the one before is answered, with the newest w
   assert.deepEqual(sent, [[1, "a"]]);
   scheduler.answered(1);
   assert.deepEqual(sent, [[1, "a"], [2, "c"]]);
+});
+
+test("an answer that is long on its way holds back no request, one that has come changes nothing", () => {
+  const { scheduler, sent, later } = recorded();
+  ["a", "b"].forEach((wish) => scheduler.wish(wish));
+  scheduler.computed(1);
+  assert.equal(sent.length, 1);
+  later.at(-1)!();
+  assert.deepEqual(sent, [[1, "a"], [2, "b"]]);
+  scheduler.answered(1);
+  scheduler.computed(2);
+  const crossed = later.at(-1)!;
+  scheduler.answered(2);
+  ["c", "d"].forEach((wish) => scheduler.wish(wish));
+  crossed();
+  assert.deepEqual(sent.at(-1), [3, "c"]);
 });
 
 test("at most two requests are unanswered, however long they take", () => {
@@ -95,8 +111,10 @@ test("whatever the order of events, the last wish is the last request", () => {
       const sequence = Math.floor(random() * (sent.length + 1));
       if (event < 0.5) {
         scheduler.wish(String((wish += 1)));
-      } else if (event < 0.8) {
+      } else if (event < 0.7) {
         scheduler.answered(sequence);
+      } else if (event < 0.8) {
+        scheduler.computed(sequence);
       } else if (later.length > 0) {
         later[Math.min(sequence, later.length - 1)]();
       }

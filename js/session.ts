@@ -38,9 +38,6 @@ const STATE_TEXT: Readonly<Record<State, string>> = {
 /** A hello that is not answered after this time is said again; then after twice as long, and so on. */
 const HELLO_MILLISECONDS = 500;
 
-/** A request that is not computed after this time takes long: a newer one is sent all the same. */
-const LONG_MILLISECONDS = 500;
-
 export class Session {
   readonly el = element("div", { class: "splinecam-widget", "data-board": "waiting" });
   private readonly wishes = new Wishes();
@@ -74,7 +71,7 @@ export class Session {
     this.el.dataset["viewId"] = viewId;
     this.scheduler = new Scheduler(
       (sequence, wish) => this.request(sequence, wish),
-      (callback) => window.setTimeout(() => this.guard(callback), LONG_MILLISECONDS),
+      (milliseconds, callback) => window.setTimeout(() => this.guard(callback), milliseconds),
     );
     this.inspections = new Inspections((id, u) => model.send({ kind: "inspect", view_id: viewId, id, plane: this.plane, u }));
     const isFocused = (): boolean => this.el.matches(":focus-within");
@@ -232,11 +229,12 @@ export class Session {
     }
   }
 
-  /** They are shown with the picture that follows: one frame for both. */
+  /** They come when the kernel has computed, and are shown with the picture that follows: one frame for both. */
   private receiveAnchors(anchors: AnchorsMessage): void {
     this.anchors = anchors;
     if (anchors.view_id === this.viewId) {
       this.wishes.confirm(anchors.sequence, this.heldIndex());
+      this.scheduler.computed(anchors.sequence);
     }
   }
 

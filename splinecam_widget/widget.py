@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -173,7 +172,6 @@ class SplineCamWidget(anywidget.AnyWidget):
         scene = self._scene  # and not this widget, which a check that still runs would hold
         self._checks = Checks(self._worker, lambda: scene.shown)
         self._lock = threading.RLock()
-        self._gathered = threading.local()
         self._last: dict[str, Message] = {}
         self._dirty: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
@@ -370,11 +368,9 @@ class SplineCamWidget(anywidget.AnyWidget):
             with self._lock:
                 self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
             self._publish(shown, asked, {"received": received, "engine": engine})
-            with self._in_one_message():
-                self._take_over(shown)
-                self._failure = self._check_failure = None
-                self._renew_error()
-                self._set_status(state_of(shown), text_of(shown), asked, shown)
+            self._failure = self._check_failure = None
+            self._renew_error()
+            self._set_status(state_of(shown), text_of(shown), asked, shown)
             self._checks.begin(shown, lambda found: self._checked(shown, asked, found))
         except Cancelled:
             raise
@@ -415,7 +411,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         return "Nothing can be drawn; see the message"
 
     def _publish(self, shown: Shown, asked: dict[str, Any], timing: dict[str, float]) -> None:
-        """Send the picture; not to be stopped, as the scene shows it already."""
+        """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
         names = self._class_names
         anchors = anchors_message(shown, asked, self._renderer, names, not self._is_regression)
         with self._lock:
@@ -432,9 +428,6 @@ class SplineCamWidget(anywidget.AnyWidget):
         with self._lock:
             self._last.pop("certificate", None)
             self._keep("picture", picture)
-
-    def _take_over(self, shown: Shown) -> None:
-        """Set the traits to what is shown, but those that were set meanwhile."""
         domain = None if shown.is_default_domain else corners(shown.partition.asked_plane.domain)
         for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
             with self._lock:
@@ -521,26 +514,6 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._tell({**answer, "error": error_text(error)}, [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _in_one_message(self) -> Iterator[None]:
-        """Traits that this thread sets go to the browser together: each message costs server and page about a millisecond."""
-        names: set[str] = set()
-        self._gathered.names = names
-        try:
-            yield
-        finally:
-            del self._gathered.names
-            if names and not self._is_closed:
-                self.send_state(names)
-
-    def send_state(self, key: Any = None) -> None:
-        """Send traits to the browser, as ipywidgets does whenever one has changed."""
-        names: set[str] | None = getattr(self._gathered, "names", None)
-        if names is None or key is None:
-            super().send_state(key)
-        else:
-            names.update([key] if isinstance(key, str) else key)
 
     def _keep(self, kind: str, message: Message) -> None:
         with self._lock:

@@ -91,15 +91,15 @@ def widest_triangle(points, vertices, lo, hi):
 
 
 @njit(cache=True, nogil=True)
-def same_map_across(begin, end, points, edges, beside, offsets, vertices, values, tolerance):
-    """Whether the affine map goes on unchanged across each edge from `begin` to `end`: bool, False on the border.
+def same_map_across(points, edges, beside, offsets, vertices, values, tolerance):
+    """Whether the affine map goes on unchanged across each edge: (E,) bool, False on the border.
 
     Continuity makes both maps agree along the edge, so they are one map when they have the same slope across it. The slope
     is measured at the vertex of each cell that is farthest from the edge; its error is that of the values over the distance.
     """
-    n_out = values.shape[1]
-    same = np.zeros(end - begin, np.bool_)
-    for e in range(begin, end):
+    n_edges, n_out = len(edges), values.shape[1]
+    same = np.zeros(n_edges, np.bool_)
+    for e in range(n_edges):
         if beside[e, 0] < 0 or beside[e, 1] < 0:
             continue
         a, b = edges[e, 0], edges[e, 1]
@@ -130,7 +130,7 @@ def same_map_across(begin, end, points, edges, beside, offsets, vertices, values
             if abs(rise0 + rise1) > tolerance[k] * (reach0 / across0 + reach1 / across1):
                 agree = False
                 break
-        same[e - begin] = agree
+        same[e] = agree
     return same
 
 

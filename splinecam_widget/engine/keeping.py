@@ -44,21 +44,22 @@ class Kept:
     def remember(self, partition: Partition) -> None:
         """As the last used."""
         own = id(partition)
-        if own in self._by_use:
-            key = self._by_use[own][1]
-            self._by_use.move_to_end(own)
-            self._by_plane[key].remove(partition)
-        else:
-            key, n_bytes = _key(partition.plane), n_bytes_of(partition)
-            self._by_use[own] = (partition, key, n_bytes)
+        if own not in self._by_use:
+            n_bytes = n_bytes_of(partition)
+            self._by_use[own] = (partition, _key(partition.plane), n_bytes)
             self._n_bytes += n_bytes
-        self._by_plane.setdefault(key, []).append(partition)
+        self._by_use.move_to_end(own)
+        key = self._by_use[own][1]
+        self._by_plane[key] = [*self._without(partition, key), partition]
         while self._n_bytes > self._memory and len(self._by_use) > 1:
             _, (oldest, key, n_bytes) = self._by_use.popitem(last=False)
             self._n_bytes -= n_bytes
-            self._by_plane[key].remove(oldest)
+            self._by_plane[key] = self._without(oldest, key)
             if not self._by_plane[key]:
                 del self._by_plane[key]
+
+    def _without(self, partition: Partition, key: int) -> list[Partition]:
+        return [other for other in self._by_plane.get(key, []) if other is not partition]
 
 
 def same_plane(first: Slice, second: Slice) -> bool:
