@@ -93,7 +93,10 @@ class TestRoundTrip:
         assert load_partition(str(tmp_path / "a")).n_cells == 4
 
     @pytest.mark.slow
-    def test_without_torch(self, path: Path) -> None:
+    @pytest.mark.parametrize("widths", [(16, 16), (128, 128, 128)], ids=["few cells", "cells enough for several threads"])
+    def test_without_torch(self, widths: tuple[int, ...], tmp_path: Path) -> None:
+        path = tmp_path / "p.npz"
+        compute_partition(mlp(2, *widths, 3), square()).save(path)
         program = f"from splinecam_widget import load_partition\np = load_partition({str(path)!r})\np.n_regions, p.areas.sum()"
         assert imported(f"{program}\np.decision_boundary().length") == []
 
