@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from splinecam_widget.engine._cell_kernel import unit_key
+from splinecam_widget.engine._sign_kernels import unit_key
 
 
 @njit(cache=True, nogil=True)

@@ -1,9 +1,11 @@
 """The compiled heart: every cell split by the units that cross it.
 
 A cell's border is cut at its crossings before (`_sign_kernels.edge_crossings`), so cells are independent of one another and
-of the order in which threads take them. Inside one cell every crossing unit is a straight chord from border to border. The
-cell is split unit by unit with an explicit stack; each piece passes on only the units that still cross it. A vertex inside
-the cell is where two chords meet: on chord (p, q) of one unit at s, where the other is zero. The sign of any third unit there
+of the order in which threads take them. Inside one cell every crossing unit is a straight chord from border to border. A
+vertex inside the cell is where two chords meet: on chord (p, q) of one unit at s, where the other is zero.
+
+Where the order of these along each chord is certain, faces are followed (`_tracing_kernels`). Else the cell is split unit by
+unit with an explicit stack; each piece passes on only the units that still cross it. The sign of any third unit at a vertex
 is a function of that vertex alone, so both sides of every chord see the same sign and no two decisions contradict.
 """
 
@@ -12,7 +14,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._sign_kernels import lowest_bit, popcount, sign_at
+from ._border_kernels import fill_table, halves, inner_sign, turning_places
+from ._sign_kernels import lowest_bit, popcount, sign_at, unit_key
+from ._tracing_kernels import (
+    chord_scratch,
+    count_crossings,
+    crossing_scratch,
+    face_scratch,
+    order_crossings,
+    trace_faces,
+    value_scratch,
+)
 
 _ONE = np.uint64(1)
 
@@ -28,107 +40,18 @@ def grown(array, size):
     return larger
 
 
-@njit(cache=True, nogil=True, inline="always")
-def unit_key(layer, unit):
-    """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing); 0 for layer -1."""
-    if layer < 0:
-        return np.uint64(0)
-    z = (np.uint64(layer) << np.uint64(40)) + np.uint64(unit) + np.uint64(0x9E3779B97F4A7C15)
-    z *= np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
-def sign_on_chord(rows, tolerance, unit, a, b, s, c, d, t, r):
-    """Sign of a unit at `r` between two places: at `s` on edge (a, b) and at `t` on edge (c, d)."""
-    p = rows[a, unit] + s * (rows[b, unit] - rows[a, unit])
-    q = rows[c, unit] + t * (rows[d, unit] - rows[c, unit])
-    z = p + r * (q - p)
-    if z > tolerance[unit]:
-        return 1
-    if z < -tolerance[unit]:
-        return -1
-    return 0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def inner_sign(table, row, unit, a, b, s, rows, tolerance, ends, t):
-    """Sign of a unit where the chord from border vertex `a` to `b` is cut at `s`; border signs stand in `table` from `row`.
-
-    Inlined by numba: as a call it made a layer of many units half as slow again.
-    """
-    sa, sb = np.int64(table[row + a]), np.int64(table[row + b])
-    if sa == sb or sb == 0:
-        return sa
-    if sa == 0:
-        return sb
-    return np.int64(sign_on_chord(rows, tolerance, unit, ends[a, 0], ends[a, 1], t[a], ends[b, 0], ends[b, 1], t[b], s))
-
-
-@njit(cache=True, nogil=True, inline="always")
-def halves(
-    lo, hi, cell_vertices, cell_edges, edges, vertex_offsets, first_edge_vertex, positive, negative, unit,
-    loop_v, loop_e, signs,
-):
-    """The border of a cell that one unit crosses, into `loop_v` and `loop_e`, with the unit's signs.
-
-    Returns its length, and where the unit goes from + to - and back; -1 where it does so more than once.
-    """
-    n = np.int64(0)
-    for k in range(lo, hi):
-        v, e = np.int64(cell_vertices[k]), np.int64(cell_edges[k])
-        start = vertex_offsets[e]
-        loop_v[n] = v
-        loop_e[n] = e + start
-        signs[n] = sign_at(positive, negative, v, unit)
-        n += 1
-        if vertex_offsets[e + 1] > start:
-            loop_v[n] = first_edge_vertex + start
-            loop_e[n] = e + start
-            if edges[e, 0] == v:
-                loop_e[n] += 1
-            else:
-                loop_e[n - 1] += 1
-            signs[n] = 0
-            n += 1
-    k = np.int64(0)
-    while signs[k] != 1:
-        k += 1
-    cut1, cut2, zero = np.int64(-1), np.int64(-1), np.int64(-1)
-    last, turns = 1, 0
-    for _ in range(n):
-        k = k + 1 if k + 1 < n else np.int64(0)
-        s = signs[k]
-        if s == 0:
-            if zero < 0:
-                zero = k
-        elif s == last:
-            zero = np.int64(-1)
-        else:
-            turns += 1
-            if s < 0:
-                cut1 = zero
-            else:
-                cut2 = zero
-            last, zero = np.int64(s), np.int64(-1)
-    if turns != 2 or cut1 < 0 or cut2 < 0:
-        return n, np.int64(-1), np.int64(-1)
-    return n, cut1, cut2
-
-
 @njit(cache=True, nogil=True)
 def split_cells(
     begin, end, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes,
     edges, positive, negative, rows, tolerance,
     crossing_offsets, crossing_units, crossing_places, vertex_offsets, vertex_t,
-    first_edge_vertex, first_chord_vertex, first_chord_edge, most_cells, most_entries, halt,
+    first_edge_vertex, first_chord_vertex, first_chord_edge, most_cells, most_entries, least_traced, halt,
 ):
     """Cells `begin` to `end`, split by the units that cross them.
 
     Where that makes more than `most_cells` cells, or a cell's table has more than `most_entries` entries, `halt[0]` is set;
-    once it is, by whomever, this returns with what there is, which is then not to be used.
+    once it is, by whomever, this returns with what there is, which is then not to be used. Cells that `least_traced` units or more
+    cross are traced where they can be.
 
     New vertices on edges are numbered from `first_edge_vertex`; vertices and edges made here, from `first_chord_vertex` and
     `first_chord_edge` on, in the order of the cells.
@@ -175,6 +98,10 @@ def split_cells(
     chord_p = np.empty(64, np.int32)
     chord_q = np.empty(64, np.int32)
     n_turns = np.empty(64, np.int32)
+    chord_at = np.empty(64, np.int32)
+    chords, values = chord_scratch(64), value_scratch(64)
+    crossings, met_at = crossing_scratch(64), np.empty(64)
+    faces, todo_hash, is_done = face_scratch(256), np.empty(512, np.uint64), np.empty(512, np.bool_)
     iv_chord = np.empty(64, np.int32)
     iv_other = np.empty(64, np.int32)
     iv_s = np.empty(64, np.float64)
@@ -284,36 +211,27 @@ def split_cells(
                 n_new_edges += 1
                 continue
 
-        # The border with all its crossings, and the sign of every crossing unit at every place of it.
+        # The border with all its crossings. Each unit's chord goes from where it turns from + to -, to where it turns back.
         size = hi - lo
         for k in range(lo, hi):
             e = cell_edges[k]
             size += vertex_offsets[e + 1] - vertex_offsets[e]
-        if size * m > most_entries or n_cells + m > most_cells:
+        if n_cells + m > most_cells:
             halt[0] = 1
             break
         if size > len(border_vertex):
-            border_vertex = grown(border_vertex, size)
-        if size > len(border_edge):
-            border_edge = grown(border_edge, size)
-        if size > len(ends):
-            ends = grown(ends, size)
-        if size > len(t):
-            t = grown(t, size)
-        if size * m > len(table):
-            table = grown(table, size * m)
+            border_vertex, border_edge = grown(border_vertex, size), grown(border_edge, size)
+            ends, t, chord_at = grown(ends, size), grown(t, size), grown(chord_at, size)
         if m > len(chord_p):
             chord_p, chord_q, n_turns = grown(chord_p, m), grown(chord_q, m), grown(n_turns, m)
-        for l in range(m):
-            n_turns[l] = 0
-        has_zero = False
+        n_turns[:m] = 0
+        is_simple = True
         n_border = np.int64(0)
         for k in range(lo, hi):
             v, e = np.int64(cell_vertices[k]), np.int64(cell_edges[k])
             for w in range(n_words):
-                has_zero |= crossing[w] & ~(positive[v, w] | negative[v, w]) != 0
+                is_simple &= crossing[w] & ~(positive[v, w] | negative[v, w]) == 0
             forward = edges[e, 0] == v
-            other = edges[e, 1] if forward else edges[e, 0]
             start, stop = vertex_offsets[e], vertex_offsets[e + 1]
             count = stop - start
             border_vertex[n_border] = v
@@ -321,11 +239,7 @@ def split_cells(
             ends[n_border, 0] = v
             ends[n_border, 1] = v
             t[n_border] = 0.0
-            for l in range(m):
-                table[l * size + n_border] = sign_at(positive, negative, v, units[l])
             n_border += 1
-            if count == 0:
-                continue
             for i in range(count):
                 place = start + i if forward else stop - 1 - i
                 border_vertex[n_border + i] = first_edge_vertex + place
@@ -333,59 +247,94 @@ def split_cells(
                 ends[n_border + i, 0] = edges[e, 0]
                 ends[n_border + i, 1] = edges[e, 1]
                 t[n_border + i] = vertex_t[place]
-            # A unit that does not change sign along the edge has the sign of the end where it is not zero.
-            for l in range(m):
-                row = l * size + n_border
-                here = table[row - 1]
-                there = sign_at(positive, negative, other, units[l])
-                between = there if here == 0 else here
-                for i in range(count):
-                    table[row + i] = between
             for x in range(crossing_offsets[e], crossing_offsets[e + 1]):
-                l = local_of[crossing_units[x]]
+                unit = np.int64(crossing_units[x])
+                l = local_of[unit]
                 place = crossing_places[x] if forward else count - 1 - crossing_places[x]
-                row = l * size + n_border
-                table[row + place] = 0
-                for i in range(place + 1, count):
-                    table[row + i] = -table[row - 1]
                 n_turns[l] += 1
-                if table[row - 1] > 0:
+                if sign_at(positive, negative, v, unit) > 0:
                     chord_p[l] = n_border + place
                 else:
                     chord_q[l] = n_border + place
             n_border += count
-
-        # One chord a unit: from where it goes from + to -, to where it comes back. Known already, but where a corner is zero.
         for l in range(m):
-            if n_turns[l] == 2 and not has_zero:
-                continue
-            chord_p[l], chord_q[l] = -1, -1
-            row = l * size
-            k = np.int64(0)
-            while table[row + k] != 1:
-                k += 1
-            last, zero = 1, -1
-            turns = 0
-            for _ in range(n_border):
-                k += 1
-                if k == n_border:
-                    k = 0
-                s = table[row + k]
-                if s == 0:
-                    if zero < 0:
-                        zero = k
-                elif s == last:
-                    zero = -1
-                else:
-                    at = zero if zero >= 0 else k
-                    turns += 1
-                    if s < 0 and chord_p[l] < 0:
-                        chord_p[l] = at
-                    if s > 0 and chord_q[l] < 0:
-                        chord_q[l] = at
-                    last, zero = s, -1
-            if turns != 2:
-                n_irregular += 1
+            is_simple &= n_turns[l] == 2
+
+        n_met = np.int64(-1)
+        if m >= least_traced and is_simple:
+            if m > len(chords[0]):
+                chords, values = chord_scratch(2 * m), value_scratch(2 * m)
+            n_met = count_crossings(n_border, chord_p, chord_q, m, chord_at, chords)
+        if n_met >= 0:
+            if n_cells + n_met + m + 1 > most_cells:
+                halt[0] = 1
+                break
+            if n_met > len(met_at):
+                crossings, met_at = crossing_scratch(2 * n_met), np.empty(2 * n_met)
+            if not order_crossings(
+                chord_p, chord_q, m, units, rows, tolerance, ends, t, chords, values, crossings, met_at, halt,
+            ):
+                n_met = np.int64(-1)
+        if n_met >= 0:
+            n_pieces = m + 2 * n_met
+            size = n_loop + n_border + 2 * n_pieces + 1
+            if size > len(out_vertices):
+                out_vertices, out_edges = grown(out_vertices, size), grown(out_edges, size)
+            last = n_cells + n_met + m + 1
+            if last + 1 > len(out_offsets):
+                out_offsets = grown(out_offsets, last + 1)
+            if last > len(out_hashes):
+                out_hashes, out_parents = grown(out_hashes, last), grown(out_parents, last)
+            if 2 * n_pieces > len(is_done):
+                faces, todo_hash = face_scratch(2 * n_pieces), np.empty(4 * n_pieces, np.uint64)
+                is_done = np.empty(4 * n_pieces, np.bool_)
+            if not trace_faces(
+                n_border, border_vertex, border_edge, chord_p, chord_q, m, chord_at, units, layer, base_hash, chords, crossings,
+                faces, is_done, todo_hash, first_chord_vertex + n_inner, first_chord_edge + n_new_edges, cell, n_cells, n_loop,
+                out_offsets, out_vertices, out_edges, out_hashes, out_parents, halt,
+            ):
+                break
+            on_chord, offsets, numbers = crossings[0], chords[2], crossings[5]
+            if n_inner + n_met > len(chord_ends):
+                chord_ends, chord_weights = grown(chord_ends, n_inner + n_met), grown(chord_weights, n_inner + n_met)
+                chord_places = grown(chord_places, n_inner + n_met)
+            if n_new_edges + n_pieces > len(new_edges):
+                new_edges, new_units = grown(new_edges, n_new_edges + n_pieces), grown(new_units, n_new_edges + n_pieces)
+            for r in range(n_met):
+                p, q = chord_p[on_chord[r]], chord_q[on_chord[r]]
+                k = n_inner + r
+                chord_places[k, 0], chord_places[k, 1] = border_vertex[p], border_vertex[q]
+                chord_ends[k, 0], chord_ends[k, 1] = ends[p, 0], ends[p, 1]
+                chord_ends[k, 2], chord_ends[k, 3] = ends[q, 0], ends[q, 1]
+                chord_weights[k, 0], chord_weights[k, 1], chord_weights[k, 2] = t[p], t[q], met_at[r]
+            for l in range(m):
+                head = np.int64(border_vertex[chord_p[l]])
+                for k in range(offsets[l], offsets[l + 1] + 1):
+                    tail = np.int64(border_vertex[chord_q[l]])
+                    if k < offsets[l + 1]:
+                        tail = first_chord_vertex + n_inner + numbers[k]
+                    new_edges[n_new_edges, 0], new_edges[n_new_edges, 1] = tail, head
+                    new_units[n_new_edges] = units[l]
+                    n_new_edges += 1
+                    head = tail
+            n_inner += n_met
+            n_cells += n_met + m + 1
+            n_loop += n_border + 2 * n_pieces
+            continue
+
+        # The sign of every unit at every place of the border; where a corner is zero, chords are found from these.
+        if size * m > most_entries:
+            halt[0] = 1
+            break
+        if size * m > len(table):
+            table = grown(table, size * m)
+        fill_table(
+            lo, hi, cell_vertices, cell_edges, edges, positive, negative, vertex_offsets, crossing_offsets, crossing_units,
+            crossing_places, local_of, units, m, size, table)
+        if not is_simple:
+            for l in range(m):
+                chord_p[l], chord_q[l], turns = turning_places(table, l * size, n_border)
+                n_irregular += turns != 2
 
         n_iv, n_ce = np.int64(0), np.int64(0)
         n_leaves, leaf_top = np.int64(0), np.int64(0)

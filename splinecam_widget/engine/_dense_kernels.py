@@ -63,7 +63,7 @@ def dense_stage(
     old, edge_ends, edge_t, chord_ends, chord_weights, above, below, matrix, bias,
     before, slope, kink_error, sum_error, terms, confidence, lerp_error,
     layer, points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, cell_hashes, most_cells,
-    most_entries, halt,
+    most_entries, least_traced, halt,
 ):
     """Values, bounds and signs after a stage, and the complex cut by them, see `planar.split_complex`.
 
@@ -92,7 +92,7 @@ def dense_stage(
     split = split_cells(
         0, len(cell_offsets) - 1, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes, edges, positive, negative, rows,
         tolerance, offsets, units, places, vertex_offsets, t, n_vertices, n_vertices + n_on_edges, n_pieces, most_cells,
-        most_entries, halt)
+        most_entries, least_traced, halt)
     ends, weights, chords, chord_units = split[5], split[6], split[8], split[9]
     all_edges, layers, all_units = edge_pieces(
         edges, edge_layer, edge_unit, vertex_offsets, n_vertices, chords, layer, chord_units)

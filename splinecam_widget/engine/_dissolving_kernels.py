@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from ._cell_kernel import unit_key
+from ._sign_kernels import unit_key
 
 
 @njit(cache=True, nogil=True)

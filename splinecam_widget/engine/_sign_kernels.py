@@ -30,6 +30,18 @@ def lowest_bit(word):
     return popcount((word & (~word + _ONE)) - _ONE)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def unit_key(layer, unit):
+    """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing); 0 for layer -1."""
+    if layer < 0:
+        return np.uint64(0)
+    z = (np.uint64(layer) << np.uint64(40)) + np.uint64(unit) + np.uint64(0x9E3779B97F4A7C15)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
 @njit(cache=True, nogil=True)
 def peaks(rows):
     """Largest magnitude (n,) in each column of rows (V, n); NaN where there is one."""
@@ -286,18 +298,18 @@ def rows_by_hats(
 
 @njit(cache=True, nogil=True)
 def rows_on_chords(
-    rows, before, chord_ends, chord_weights, chord_places, order, begins, first, last, n_old_and_edges, columns, has_columns
+    rows, before, positive, negative, chord_ends, chord_weights, chord_places, order, begins, first, last, n_old_and_edges,
+    columns, has_columns,
 ):
     """Rows at new vertices on chords `first` to `last`, from those at the ends of the chords, into `rows` itself.
 
-    Along a chord from p to q all units that change sign from p to q bend. At r, those that did so before have a hat of
+    Along a chord from p to q all units that change sign from p to q bend: some of those that do not have one sign, of the bits
+    `positive` and `negative`, at all four ends of the edges that p and q lie on. At r, those that did so before have a hat of
     (1 - r) |z(p)|, those that are still to come one of r |z(q)|: sums over the former grow on the way from p to q, sums over
     the latter on the way back.
     """
     n_units, n_entries = before.shape[1], rows.shape[1]
     here, there = np.empty(n_units), np.empty(n_units)
-    bends = np.zeros((n_units + 7) // 8 * 8, np.uint8)
-    eights = bends.view(np.uint64)
     units, places = np.empty(n_units, np.int32), np.empty(n_units)
     total = np.empty(n_entries)
     hats = np.empty((16, n_entries))
@@ -312,16 +324,20 @@ def rows_on_chords(
             along = along[np.argsort(chord_weights[along, 2])]
         m = 0
         if has_columns:
-            for l in range(n_units):  # without a branch, so that the compiler takes several at a time
-                here[l] = before[a, l] + s * (before[b, l] - before[a, l])
-                there[l] = before[c, l] + t * (before[d, l] - before[c, l])
-                bends[l] = ((here[l] > 0) & (there[l] < 0)) | ((here[l] < 0) & (there[l] > 0))
-            for k in range(len(eights)):
-                if eights[k] != 0:
-                    for l in range(8 * k, 8 * k + 8):
-                        if bends[l]:
-                            units[m], places[m] = l, here[l] / (here[l] - there[l])
-                            m += 1
+            for w in range(positive.shape[1]):
+                plus = positive[a, w] & positive[b, w] & positive[c, w] & positive[d, w]
+                minus = negative[a, w] & negative[b, w] & negative[c, w] & negative[d, w]
+                word = ~(plus | minus)
+                while word != 0:
+                    l = w * 64 + lowest_bit(word)
+                    word &= word - _ONE
+                    if l >= n_units:
+                        break
+                    here[l] = before[a, l] + s * (before[b, l] - before[a, l])
+                    there[l] = before[c, l] + t * (before[d, l] - before[c, l])
+                    if (here[l] > 0 and there[l] < 0) or (here[l] < 0 and there[l] > 0):
+                        units[m], places[m] = l, here[l] / (here[l] - there[l])
+                        m += 1
             sort_crossings(places, units, 0, m)
         if len(along) > len(hats):
             hats = np.empty((2 * len(along), n_entries))

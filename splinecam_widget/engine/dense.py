@@ -19,7 +19,7 @@ from .arrays import Float64
 from .hats import OPERATIONS
 from .network import Network, Stage, Step
 from .operations import Affine, Kink
-from .planar import NewVertices, PlanarComplex, Signs
+from .planar import LEAST_TRACED, NewVertices, PlanarComplex, Signs
 from .rounding import CONFIDENCE, LERP_ERROR, UNIT_ROUNDOFF, Bound
 from .states import State, Work
 from .watching import BYTES_A_CELL, Watch
@@ -170,7 +170,7 @@ def after_small_stage(
      edge_units, split) = _dense_kernels.dense_stage(
         *where, *numbers, *errors, dense.sum_error, dense.terms, CONFIDENCE, LERP_ERROR, number, planar.points, planar.edges,
         planar.edge_layer, planar.edge_unit, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.cell_hashes,
-        most_cells, n_free, halt)
+        most_cells, n_free, LEAST_TRACED, halt)
     if halt[0]:  # too much for one call, or for the budget; the other way says how much
         return None
     cell_offsets, cell_vertices, cell_edges, hashes, _, chord_ends, weights, places, _, _, n_irregular = split

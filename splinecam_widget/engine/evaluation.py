@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import buffers
 from .arrays import Float64
 from .hats import Hats
 from .network import Network, Stage, Step, run_steps
@@ -60,7 +61,8 @@ def advance(
     n_new = 0 if new is None else len(new)
     n = n_old + n_new
     width = max(stage.width, *(rows.shape[1] for rows in live.values()))
-    out = {name: np.empty((n, math.prod(shapes[name]))) for name in stage.kept}
+    empty = np.empty if stage.cut is None else buffers.empty  # the outputs stay
+    out: dict[str, Float64] = {name: empty((n, math.prod(shapes[name]))) for name in stage.kept}
     matrix = _last_matrix(stage, shapes) if device == "cpu" else None
     gathering = None if cut is None else SignGathering(n, cut[1])
 

@@ -107,8 +107,8 @@ class Hats:
         """Rows of a kept tensor at the vertices of chords `first` to `last`, into all rows (V, m), where those on edges are."""
         order, begins = new.chords
         _sign_kernels.rows_on_chords(
-            rows, source_rows, new.chord_ends, new.chord_weights, new.chord_places, order, begins, first, last,
-            len(rows) - len(order), *self._columns_of(name, rows))
+            rows, source_rows, new.signs.positive, new.signs.negative, new.chord_ends, new.chord_weights, new.chord_places,
+            order, begins, first, last, len(rows) - len(order), *self._columns_of(name, rows))
 
     def _columns_of(self, name: str, rows: Float64) -> tuple[Float64, bool]:
         columns = self.columns.get(name)

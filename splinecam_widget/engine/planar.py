@@ -28,6 +28,9 @@ EDGES_AT_A_TIME = 16384
 RUNS_AT_A_TIME = 16
 """Runs of cells that one thread puts into their places at a time."""
 
+LEAST_TRACED = 2
+"""Lines across a cell from which on following faces is faster than splitting line by line."""
+
 LONG_SPLIT = 1 << 15
 """Crossings squared a cell, of a split that takes more than a few milliseconds: lines cross lines."""
 
@@ -322,7 +325,7 @@ def split_complex(
             begin, end, layer if has_pattern else -1,
             before.cell_offsets, before.cell_vertices, before.cell_edges, before.cell_hashes, before.edges,
             positive, negative, rows, tolerance, offsets, units, places, vertex_offsets, t,
-            n_old, n_old + n_on_edges, n_pieces, room.cells, room.entries, stop,
+            n_old, n_old + n_on_edges, n_pieces, room.cells, room.entries, LEAST_TRACED, stop,
         )
 
     stop = np.zeros(1, np.uint8)
