@@ -50,8 +50,8 @@ def split_cells(
     """Cells `begin` to `end`, split by the units that cross them.
 
     Where that makes more than `most_cells` cells, or a cell's table has more than `most_entries` entries, `halt[0]` is set;
-    once it is, by whomever, this returns with what there is, which is then not to be used. Cells that `least_traced` units or more
-    cross are traced where they can be.
+    once it is, by whomever, this returns with what there is, which is then not to be used. Cells that
+    `least_traced` units or more cross are traced where they can be.
 
     New vertices on edges are numbered from `first_edge_vertex`; vertices and edges made here, from `first_chord_vertex` and
     `first_chord_edge` on, in the order of the cells.

@@ -1,0 +1,132 @@
+"""Faces that are followed against splitting line by line: two algorithms, which must find the same complex."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splinecam_widget.engine import _tracing_kernels, planar
+from splinecam_widget.engine.errors import OverBudget
+from splinecam_widget.engine.planar import PlanarComplex, Room, split_complex
+from test_planar import ROUNDINGS, UNIT_SQUARE, assert_is_complex, cut, heights
+
+ALWAYS, NEVER = 1, 1 << 30
+
+Line = tuple[float, float, float]
+
+
+def lines_through_the_square(n: int, seed: int) -> list[Line]:
+    numbers = np.random.default_rng(seed)
+    angles = numbers.uniform(0, 2 * np.pi, n)
+    points = numbers.uniform(0.05, 0.95, (n, 2))
+    return [(np.cos(a), np.sin(a), -np.cos(a) * x - np.sin(a) * y) for a, (x, y) in zip(angles, points)]
+
+
+def loops(found: PlanarComplex) -> list[tuple[object, ...]]:
+    """Every cell as its hash and its loop: corners, and the layer and unit of each side; in an order of their own."""
+    cells = []
+    for lo, hi in zip(found.cell_offsets, found.cell_offsets[1:]):
+        corners = np.round(found.points[found.cell_vertices[lo:hi]], 10) + 0.0
+        sides = found.cell_edges[lo:hi]
+        loop = [(*corner, layer, unit) for corner, layer, unit in zip(
+            corners.tolist(), found.edge_layer[sides].tolist(), found.edge_unit[sides].tolist())]
+        first = loop.index(min(loop))
+        cells.append((*loop[first:], *loop[:first]))
+    return sorted(zip(found.cell_hashes.tolist(), cells))
+
+
+def both_ways(before: PlanarComplex, lines: list[Line], layer: int = 0) -> tuple[PlanarComplex, PlanarComplex]:
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        for least in (ALWAYS, NEVER):
+            patch.setattr(planar, "LEAST_TRACED", least)
+            found.append(cut(before, *lines, layer=layer).after)
+    return found[0], found[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 80), st.integers(0, 20), st.integers(0, 2**32 - 1))
+def test_faces_are_those_of_splitting(n_first: int, n_second: int, seed: int) -> None:
+    traced, split = both_ways(PlanarComplex.single_cell(UNIT_SQUARE), lines_through_the_square(n_first, seed))
+    assert_is_complex(traced)
+    assert loops(traced) == loops(split)
+    again, split_again = both_ways(traced, lines_through_the_square(n_second, seed + 1), layer=1)
+    assert_is_complex(again)
+    assert loops(again) == loops(split_again)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-17, ROUNDINGS / 3, ROUNDINGS, 4 * ROUNDINGS, 40 * ROUNDINGS, 1e-9])
+def test_lines_that_nearly_meet_in_one_point_are_those_of_splitting(distance: float) -> None:
+    """Three lines about one point, in which the order on each is in doubt; and two more that are not."""
+    x, y = 0.4, 0.55
+    lines = [(np.cos(a), np.sin(a), -np.cos(a) * x - np.sin(a) * y + shift * distance)
+             for a, shift in ((0.2, 0), (1.3, 1), (2.4, 0))]
+    traced, split = both_ways(PlanarComplex.single_cell(UNIT_SQUARE), [*lines, *lines_through_the_square(2, 5)])
+    assert_is_complex(traced)
+    assert loops(traced) == loops(split)
+
+
+def test_an_order_in_doubt_is_left_to_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If one line more were traced in doubt, a triangle of no size would come of the point in which all meet."""
+    lines = [(np.cos(a), np.sin(a), -0.3 * np.cos(a) - 0.6 * np.sin(a)) for a in (0.2, 1.3, 2.4)]
+    monkeypatch.setattr(planar, "LEAST_TRACED", ALWAYS)
+    after = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines).after
+    assert after.n_cells == 6
+
+
+@pytest.mark.parametrize("corner_line", [(1.0, -1.0, 0.0), (1.0, 1.0, -1.0)])
+def test_lines_through_corners_are_those_of_splitting(corner_line: Line) -> None:
+    traced, split = both_ways(
+        PlanarComplex.single_cell(UNIT_SQUARE), [corner_line, *lines_through_the_square(6, 2)])
+    assert_is_complex(traced)
+    assert loops(traced) == loops(split)
+
+
+def test_too_many_cells_are_said_before_they_are_made() -> None:
+    one, lines = PlanarComplex.single_cell(UNIT_SQUARE), lines_through_the_square(60, 0)
+    n_cells = cut(one, *lines).after.n_cells
+    rows, tolerance = heights(one.points, *lines), np.full(60, ROUNDINGS)
+    assert split_complex(one, rows, tolerance, 0, room=Room(cells=n_cells)).after.n_cells == n_cells
+    with pytest.raises(OverBudget):
+        split_complex(one, rows, tolerance, 0, room=Room(cells=n_cells - 1))
+
+
+@pytest.mark.parametrize("where", ["order", "faces"])
+def test_what_is_stopped_says_so(where: str) -> None:
+    """Both long loops look at the flag that another thread sets."""
+    n = 200
+    ends = np.random.default_rng(1).permutation(2 * n).astype(np.int32)
+    p, q = ends[:n].copy(), ends[n:].copy()
+    chords, values = _tracing_kernels.chord_scratch(n), _tracing_kernels.value_scratch(n)
+    chord_at, halt = np.empty(2 * n, np.int32), np.zeros(1, np.uint8)
+    n_met = _tracing_kernels.count_crossings(2 * n, p, q, n, chord_at, chords)
+    between = [sum((min(p[i], q[i]) < end < max(p[i], q[i])) for end in (p[l], q[l])) == 1 for i in range(n) for l in range(i)]
+    assert n_met == sum(between)
+    crossings, s = _tracing_kernels.crossing_scratch(n_met), np.empty(n_met)
+    # Chords of a circle, cut by straight lines: the values of each are heights above it.
+    angles = np.sort(np.random.default_rng(2).uniform(0, 2 * np.pi, 2 * n))
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    normals = np.stack([points[p, 1] - points[q, 1], points[q, 0] - points[p, 0]], axis=1)
+    rows = points @ normals.T - (points[p] * normals).sum(axis=1)
+    corners = np.stack([np.arange(2 * n, dtype=np.int32)] * 2, axis=1)
+    units = np.arange(n, dtype=np.int32)
+    order = (p, q, n, units, rows, np.full(n, 1e-15), corners, np.zeros(2 * n), chords, values, crossings, s)
+    if where == "order":
+        halt[0] = 1
+        assert not _tracing_kernels.order_crossings(*order, halt)
+        return
+    assert _tracing_kernels.order_crossings(*order, halt)
+    n_pieces, n_cells = n + 2 * n_met, 1 + n + n_met
+    room = 2 * (n + n_pieces) + 1
+    out = (np.zeros(n_cells + 1, np.int64), np.empty(room, np.int32), np.empty(room, np.int32), np.empty(n_cells, np.uint64),
+           np.empty(n_cells, np.int32))
+    ring = np.arange(2 * n, dtype=np.int32)
+    faces = (2 * n, ring, ring, p, q, n, chord_at, units, 0, np.uint64(0), chords, crossings,
+             _tracing_kernels.face_scratch(n_pieces), np.empty(2 * n_pieces, np.bool_), np.empty(2 * n_pieces, np.uint64), 2 * n,
+             2 * n, 0, 0, 0, *out)
+    assert _tracing_kernels.trace_faces(*faces, halt)
+    assert out[0][-1] == 2 * n + 2 * n_pieces
+    halt[0] = 1
+    assert not _tracing_kernels.trace_faces(*faces, halt)
