@@ -265,10 +265,9 @@ def split_cells(
             if m > len(chords[0]):
                 chords, values = chord_scratch(2 * m), value_scratch(2 * m)
             n_met = count_crossings(n_border, chord_p, chord_q, m, chord_at, chords)
+            if n_cells + n_met + m + 1 > most_cells:  # splitting finds out whether lines meet in one point, and cells are fewer
+                n_met = np.int64(-1)
         if n_met >= 0:
-            if n_cells + n_met + m + 1 > most_cells:
-                halt[0] = 1
-                break
             if n_met > len(met_at):
                 crossings, met_at = crossing_scratch(2 * n_met), np.empty(2 * n_met)
             if not order_crossings(
