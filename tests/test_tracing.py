@@ -102,8 +102,10 @@ def test_what_is_stopped_says_so(where: str) -> None:
     chords, values = _tracing_kernels.chord_scratch(n), _tracing_kernels.value_scratch(n)
     chord_at, halt = np.empty(2 * n, np.int32), np.zeros(1, np.uint8)
     n_met = _tracing_kernels.count_crossings(2 * n, p, q, n, chord_at, chords)
-    between = [sum((min(p[i], q[i]) < end < max(p[i], q[i])) for end in (p[l], q[l])) == 1 for i in range(n) for l in range(i)]
-    assert n_met == sum(between)
+    one, other = np.triu_indices(n, 1)
+    low, high = np.minimum(p, q)[one], np.maximum(p, q)[one]
+    is_between = [(low < end[other]) & (end[other] < high) for end in (p, q)]
+    assert n_met == np.sum(is_between[0] != is_between[1])
     crossings, s = _tracing_kernels.crossing_scratch(n_met), np.empty(n_met)
     # Chords of a circle, cut by straight lines: the values of each are heights above it.
     angles = np.sort(np.random.default_rng(2).uniform(0, 2 * np.pi, 2 * n))
@@ -124,8 +126,8 @@ def test_what_is_stopped_says_so(where: str) -> None:
            np.empty(n_cells, np.int32))
     ring = np.arange(2 * n, dtype=np.int32)
     faces = (2 * n, ring, ring, p, q, n, chord_at, units, 0, np.uint64(0), chords, crossings,
-             _tracing_kernels.face_scratch(n_pieces), np.empty(2 * n_pieces, np.bool_), np.empty(2 * n_pieces, np.uint64), 2 * n,
-             2 * n, 0, 0, 0, *out)
+             _tracing_kernels.face_scratch(n_pieces), np.empty(2 * n_pieces, np.bool_), np.empty(2 * n_pieces, np.uint64),
+             2 * n, 2 * n, 0, 0, 0, *out)
     assert _tracing_kernels.trace_faces(*faces, halt)
     assert out[0][-1] == 2 * n + 2 * n_pieces
     halt[0] = 1
