@@ -101,7 +101,7 @@ def test_what_is_stopped_says_so(where: str) -> None:
     p, q = ends[:n].copy(), ends[n:].copy()
     chords, values = _tracing_kernels.chord_scratch(n), _tracing_kernels.value_scratch(n)
     chord_at, halt = np.empty(2 * n, np.int32), np.zeros(1, np.uint8)
-    n_met = _tracing_kernels.count_crossings(2 * n, p, q, n, chord_at, chords)
+    n_met = _tracing_kernels.count_crossings(2 * n, p, q, n, chord_at, chords, 1 << 30, halt)
     one, other = np.triu_indices(n, 1)
     low, high = np.minimum(p, q)[one], np.maximum(p, q)[one]
     is_between = [(low < end[other]) & (end[other] < high) for end in (p, q)]
@@ -132,3 +132,27 @@ def test_what_is_stopped_says_so(where: str) -> None:
     assert out[0][-1] == 2 * n + 2 * n_pieces
     halt[0] = 1
     assert not _tracing_kernels.trace_faces(*faces, halt)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1e-18, 1e-17])
+def test_orders_that_contradict_one_another_are_left_to_splitting(tolerance: float) -> None:
+    """Without a tolerance that covers rounding, three lines through one point come in any order along each."""
+    one = PlanarComplex.single_cell(UNIT_SQUARE)
+    numbers = np.random.default_rng(0)
+    for _ in range(300):
+        x, y = numbers.uniform(0.2, 0.8, 2)
+        angles = numbers.uniform(0, np.pi, 3)
+        lines = [(np.cos(a), np.sin(a), -np.cos(a) * x - np.sin(a) * y) for a in angles]
+        after = split_complex(one, heights(one.points, *lines), np.full(3, tolerance), 0).after
+        sizes = np.diff(after.cell_offsets)
+        assert (sizes >= 3).all()
+        assert sizes.sum() == len(after.cell_vertices)
+
+
+def test_a_count_past_the_budget_ends_early() -> None:
+    n = 65_537
+    p = np.arange(n, dtype=np.int32)
+    chords = _tracing_kernels.chord_scratch(n)
+    found = _tracing_kernels.count_crossings(
+        2 * n, p, p + np.int32(n), n, np.empty(2 * n, np.int32), chords, 1 << 40, np.zeros(1, np.uint8))
+    assert found == -1

@@ -264,9 +264,8 @@ def split_cells(
         if m >= least_traced and is_simple:
             if m > len(chords[0]):
                 chords, values = chord_scratch(2 * m), value_scratch(2 * m)
-            n_met = count_crossings(n_border, chord_p, chord_q, m, chord_at, chords)
-            if n_cells + n_met + m + 1 > most_cells:  # splitting finds out whether lines meet in one point, and cells are fewer
-                n_met = np.int64(-1)
+            # More than the budget is left to splitting: where lines meet in one point, cells are fewer.
+            n_met = count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most_cells - n_cells - m - 1, halt)
         if n_met >= 0:
             if n_met > len(met_at):
                 crossings, met_at = crossing_scratch(2 * n_met), np.empty(2 * n_met)
@@ -292,7 +291,8 @@ def split_cells(
                 faces, is_done, todo_hash, first_chord_vertex + n_inner, first_chord_edge + n_new_edges, cell, n_cells, n_loop,
                 out_offsets, out_vertices, out_edges, out_hashes, out_parents, halt,
             ):
-                break
+                n_met = np.int64(-1)
+        if n_met >= 0:
             on_chord, offsets, numbers = crossings[0], chords[2], crossings[5]
             if n_inner + n_met > len(chord_ends):
                 chord_ends, chord_weights = grown(chord_ends, n_inner + n_met), grown(chord_weights, n_inner + n_met)

@@ -17,6 +17,9 @@ _ONE = np.int64(1)
 CERTAIN = 3.0
 """A value this many tolerances from zero is so for splitting too, which finds it by another way: each errs by one at most."""
 
+MOST_CROSSINGS = np.int64(1 << 28)
+"""So many have numbers for all sides of their pieces in 32 bits, with those of a million chords."""
+
 FACES_A_LOOK = 1024
 """Faces that are followed between two looks whether to go on."""
 
@@ -64,8 +67,8 @@ def is_minus_at(place, p, q):
 
 
 @njit(cache=True, nogil=True)
-def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords):
-    """How many crossings there are; -1 if two chords share an end.
+def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most, halt):
+    """How many crossings there are; -1 if two chords share an end, there are more than `most`, or `halt` is set meanwhile.
 
     Chord l goes from place `chord_p[l]` of the border to `chord_q[l]`; `chord_at` (n_border,) becomes the chord that ends at
     each place, or -1. `chords` are `chord_scratch`.
@@ -79,7 +82,10 @@ def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords):
         chord_at[p] = chord_at[q] = l
         low[l], high[l] = min(p, q), max(p, q)
     offsets[0] = 0
+    total, most_records = np.int64(0), 2 * min(np.int64(most), MOST_CROSSINGS)
     for i in range(m):
+        if halt[0]:
+            return np.int64(-1)
         first, last = low[i], high[i]
         before, after = np.int32(0), np.int32(0)
         for l in range(i):
@@ -87,8 +93,11 @@ def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords):
         for l in range(i + 1, m):
             after += alternate(low[l], high[l], first, last)
         befores[i] = before
-        offsets[i + 1] = offsets[i] + before + after
-    return np.int64(offsets[m]) // 2
+        total += before + after
+        if total > most_records:
+            return np.int64(-1)
+        offsets[i + 1] = total
+    return total // 2
 
 
 @njit(cache=True, nogil=True)
@@ -176,12 +185,15 @@ def trace_faces(
     is_done, todo_hash, first_vertex, first_edge, cell, n_cells, n_loop,
     out_offsets, out_vertices, out_edges, out_hashes, out_parents, halt,
 ):
-    """The faces as cells, written from cell `n_cells` and loop entry `n_loop` on; returns whether it came to the end.
+    """The faces as cells, written from cell `n_cells` and loop entry `n_loop` on; returns whether all are there.
+
+    There are fewer where the orders contradict one another, and where it was stopped.
 
     Inner vertex r has the number `first_vertex + r`; piece k of chord l has `first_edge + offsets[l] + l + k`. `base_hash` is
     that of a face on which all units are negative.
     """
     offsets = chords[2]
+    first_cell = n_cells
     others, twins, numbers = crossings[3:]
     # Where to begin a face: a piece, twice its number and 1 if against the chord's direction; its chord; the face's hash.
     todo_half, todo_chord = todo
@@ -244,4 +256,4 @@ def trace_faces(
         out_parents[n_cells] = cell
         n_cells += 1
         out_offsets[n_cells] = n_loop
-    return True
+    return n_cells - first_cell == offsets[m] // 2 + m + 1

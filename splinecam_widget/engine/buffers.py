@@ -60,5 +60,5 @@ def empty(shape: Sequence[int]) -> Float64:
         if buffer is not None:
             break
     else:
-        buffer = np.empty(int(ROOM * size), np.uint8)
+        buffer = np.empty(min(int(ROOM * size), MOST_SPARE_BYTES), np.uint8)
     return np.asarray(_Lease(buffer, tuple(shape)))
