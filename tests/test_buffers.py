@@ -59,6 +59,13 @@ def test_what_is_kept_is_bounded() -> None:
     assert 0 < sum(map(len, buffers._spare.values())) <= MOST_SPARE_BYTES
 
 
+def test_the_largest_that_is_kept_leaves_nothing_larger_than_the_store() -> None:
+    largest = empty((MOST_SPARE_BYTES // 8 - 1,))
+    place = address(largest)
+    del largest
+    assert address(empty((MOST_SPARE_BYTES // 8 - 1,))) == place
+
+
 def test_a_much_larger_buffer_is_not_spent_on_a_small_array() -> None:
     large = empty((8 * N,))
     place = address(large)

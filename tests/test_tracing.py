@@ -69,7 +69,7 @@ def test_lines_that_nearly_meet_in_one_point_are_those_of_splitting(distance: fl
 
 
 def test_an_order_in_doubt_is_left_to_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If one line more were traced in doubt, a triangle of no size would come of the point in which all meet."""
+    """Traced, the point in which all three meet would become a triangle of no size."""
     lines = [(np.cos(a), np.sin(a), -0.3 * np.cos(a) - 0.6 * np.sin(a)) for a in (0.2, 1.3, 2.4)]
     monkeypatch.setattr(planar, "LEAST_TRACED", ALWAYS)
     after = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines).after
@@ -149,10 +149,11 @@ def test_orders_that_contradict_one_another_are_left_to_splitting(tolerance: flo
         assert sizes.sum() == len(after.cell_vertices)
 
 
-def test_a_count_past_the_budget_ends_early() -> None:
-    n = 65_537
+@pytest.mark.parametrize(("most", "halt"), [(1 << 40, 0), (1000, 0), (1 << 40, 1)])
+def test_a_count_ends_early_past_32_bits_past_the_budget_and_when_stopped(most: int, halt: int) -> None:
+    n = 65_537 if most > 1000 and not halt else 64
     p = np.arange(n, dtype=np.int32)
     chords = _tracing_kernels.chord_scratch(n)
     found = _tracing_kernels.count_crossings(
-        2 * n, p, p + np.int32(n), n, np.empty(2 * n, np.int32), chords, 1 << 40, np.zeros(1, np.uint8))
+        2 * n, p, p + np.int32(n), n, np.empty(2 * n, np.int32), chords, most, np.full(1, halt, np.uint8))
     assert found == -1

@@ -22,6 +22,7 @@ from ._tracing_kernels import (
     crossing_scratch,
     face_scratch,
     order_crossings,
+    place_crossings,
     trace_faces,
     value_scratch,
 )
@@ -293,29 +294,16 @@ def split_cells(
             ):
                 n_met = np.int64(-1)
         if n_met >= 0:
-            on_chord, offsets, numbers = crossings[0], chords[2], crossings[5]
             if n_inner + n_met > len(chord_ends):
                 chord_ends, chord_weights = grown(chord_ends, n_inner + n_met), grown(chord_weights, n_inner + n_met)
                 chord_places = grown(chord_places, n_inner + n_met)
             if n_new_edges + n_pieces > len(new_edges):
                 new_edges, new_units = grown(new_edges, n_new_edges + n_pieces), grown(new_units, n_new_edges + n_pieces)
-            for r in range(n_met):
-                p, q = chord_p[on_chord[r]], chord_q[on_chord[r]]
-                k = n_inner + r
-                chord_places[k, 0], chord_places[k, 1] = border_vertex[p], border_vertex[q]
-                chord_ends[k, 0], chord_ends[k, 1] = ends[p, 0], ends[p, 1]
-                chord_ends[k, 2], chord_ends[k, 3] = ends[q, 0], ends[q, 1]
-                chord_weights[k, 0], chord_weights[k, 1], chord_weights[k, 2] = t[p], t[q], met_at[r]
-            for l in range(m):
-                head = np.int64(border_vertex[chord_p[l]])
-                for k in range(offsets[l], offsets[l + 1] + 1):
-                    tail = np.int64(border_vertex[chord_q[l]])
-                    if k < offsets[l + 1]:
-                        tail = first_chord_vertex + n_inner + numbers[k]
-                    new_edges[n_new_edges, 0], new_edges[n_new_edges, 1] = tail, head
-                    new_units[n_new_edges] = units[l]
-                    n_new_edges += 1
-                    head = tail
+            place_crossings(
+                n_met, m, border_vertex, chord_p, chord_q, ends, t, units, chords, crossings, met_at,
+                first_chord_vertex + n_inner, n_inner, n_new_edges, chord_ends, chord_weights, chord_places, new_edges,
+                new_units)
+            n_new_edges += n_pieces
             n_inner += n_met
             n_cells += n_met + m + 1
             n_loop += n_border + 2 * n_pieces

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._sign_kernels import unit_key
+from ._sign_kernels import sort_crossings, unit_key
 
 _ONE = np.int64(1)
 
@@ -136,15 +136,15 @@ def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords
             z_p = rows[a, unit] + tp * (rows[b, unit] - rows[a, unit])
             z_q = rows[c, unit] + tq * (rows[d, unit] - rows[c, unit])
             here[x], there[x] = z_p, z_q
-            where[x] = min(max(z_p / (z_p - z_q), 0.0), 1.0) if z_p != z_q else 0.5
-        sort_places(where, order, count)
+            where[x], order[x] = min(max(z_p / (z_p - z_q), 0.0), 1.0) if z_p != z_q else 0.5, x
+        sort_crossings(where, order, 0, count)
         for k in range(count):
             x = order[k]
             l = met[x]
             if k > 0:
                 y = order[k - 1]
-                z_y = here[y] + where[x] * (there[y] - here[y])
-                z_x = here[x] + where[y] * (there[x] - here[x])
+                z_y = here[y] + where[k] * (there[y] - here[y])
+                z_x = here[x] + where[k - 1] * (there[x] - here[x])
                 if not (abs(z_y) > CERTAIN * tolerance[units[met[y]]] and abs(z_x) > CERTAIN * tolerance[units[l]]):
                     return False
             record = offsets[i] + k
@@ -157,26 +157,11 @@ def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords
                 r = n
                 n += 1
                 record_of[r] = record
-                on_chord[r], s[r] = i, where[x]
+                on_chord[r], s[r] = i, where[k]
                 known[befores[l]] = r
                 befores[l] += 1
             numbers[record] = r
     return True
-
-
-@njit(cache=True, nogil=True)
-def sort_places(where, order, n):
-    """Numbers of the first `n` places in ascending order, into `order`."""
-    if n > 32:
-        order[:n] = np.argsort(where[:n])
-        return
-    for k in range(n):
-        place = where[k]
-        at = k
-        while at > 0 and where[order[at - 1]] > place:
-            order[at] = order[at - 1]
-            at -= 1
-        order[at] = k
 
 
 @njit(cache=True, nogil=True)
@@ -257,3 +242,28 @@ def trace_faces(
         n_cells += 1
         out_offsets[n_cells] = n_loop
     return n_cells - first_cell == offsets[m] // 2 + m + 1
+
+
+@njit(cache=True, nogil=True)
+def place_crossings(
+    n_met, m, border_vertex, chord_p, chord_q, ends, t, units, chords, crossings, s, first_vertex, n_inner, n_edges,
+    chord_ends, chord_weights, chord_places, new_edges, new_units,
+):
+    """Where the inner vertices lie, from entry `n_inner` on, and the pieces of chords as edges, from `n_edges` on.
+
+    Crossing r is entry `n_inner + r` and has the number `first_vertex + r`.
+    """
+    offsets, on_chord, numbers = chords[2], crossings[0], crossings[5]
+    for r in range(n_met):
+        p, q, k = chord_p[on_chord[r]], chord_q[on_chord[r]], n_inner + r
+        chord_places[k, 0], chord_places[k, 1] = border_vertex[p], border_vertex[q]
+        chord_ends[k, 0], chord_ends[k, 1], chord_ends[k, 2], chord_ends[k, 3] = ends[p, 0], ends[p, 1], ends[q, 0], ends[q, 1]
+        chord_weights[k, 0], chord_weights[k, 1], chord_weights[k, 2] = t[p], t[q], s[r]
+    for l in range(m):
+        head = np.int64(border_vertex[chord_p[l]])
+        for record in range(offsets[l], offsets[l + 1] + 1):
+            is_last = record == offsets[l + 1]
+            tail = np.int64(border_vertex[chord_q[l]]) if is_last else first_vertex + numbers[record]
+            new_edges[n_edges, 0], new_edges[n_edges, 1], new_units[n_edges] = tail, head, units[l]
+            n_edges += 1
+            head = tail

@@ -54,7 +54,7 @@ def empty(shape: Sequence[int]) -> Float64:
     size = 8 * math.prod(shape)
     if not LEAST_BYTES <= size <= MOST_SPARE_BYTES:
         return np.empty(shape)
-    fitting = {key: len(buffer) for key, buffer in _spare.copy().items() if size <= len(buffer) <= 2 * ROOM * size}
+    fitting = {key: len(buffer) for key, buffer in _spare.copy().items() if size <= len(buffer) <= 2 * size}
     for key in sorted(fitting, key=fitting.__getitem__):
         buffer = _spare.pop(key, None)
         if buffer is not None:
