@@ -166,7 +166,7 @@ def split_cells(
         # The units that cross this cell, in ascending order.
         if m > len(units):
             units = grown(units, m)
-        m = 0
+        m = np.int64(0)
         for w in range(n_words):
             word = crossing[w]
             while word != 0:
