@@ -59,7 +59,8 @@ test-js: setup
 test-numpy2: wheel
 	@echo "== the wheel with numpy 2, without graph-tool, without Node.js"
 	@PATH="$(CURDIR)/$(NUMPY2)/bin" $(CURDIR)/$(RUN) scripts/environment.py $(NUMPY2) --extras test --wheel dist/*.whl
-	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" python -m splinecam_widget.engine
+	@$(RUN) -m splinecam_widget.engine > $(NUMPY2)/other.log 2>&1 & other=$$!; \
+	  (cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" python -m splinecam_widget.engine) && wait $$other || { cat $(NUMPY2)/other.log; exit 1; }
 	@cd tests && PATH="$(CURDIR)/$(NUMPY2)/bin" SPLINECAM_INSTALLED=1 pytest -q -n auto --maxprocesses 4 --ignore=ui -m "not slow and not browser"
 
 test-python: setup chromium
