@@ -116,6 +116,51 @@ def test_cells_alone_and_together(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * np.abs(expected).max())
 
 
+class Skips(nn.Module):
+    """What follows a kink keeps tensors that do not depend on it, and several that do; every activation that has hats."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.a, self.b, self.c, self.d = nn.Linear(2, 10), nn.Linear(10, 10), nn.Linear(10, 10), nn.Linear(10, 2)
+        self.prelu = nn.PReLU(10)
+        self.prelu.weight.data.uniform_(-0.5, 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.prelu(self.a(x))
+        second = nn.functional.leaky_relu(self.b(first), 0.1) + first
+        third = (self.c(second) - x.sum(1, keepdim=True)).abs()
+        return self.d(torch.relu(third - 0.2) + second)
+
+
+@pytest.mark.parametrize("net", [
+    Skips(), Branches(), mlp(2, 30, 30, 30, 3, seed=1),
+    nn.Sequential(nn.Unflatten(1, (1, 1, 2)), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(),
+                  nn.Conv2d(4, 3, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(6, 2)),
+], ids=["skips", "branches", "mlp", "convolutions"])
+def test_what_bends_otherwise_is_added(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At one place of every cell of the layers before, or at one of every cell that the layer makes."""
+    net = net.double().eval()
+    partition = compute_partition(net, square())
+    n_calls = 0
+
+    def counted(*arguments: np.ndarray) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        add_hats(*arguments)
+
+    add_hats = derivatives._derivative_kernels.add_hats
+    monkeypatch.setattr(derivatives._derivative_kernels, "add_hats", counted)
+    monkeypatch.setattr(derivatives, "FLIPS", np.inf)
+    expected = partition.affine_maps()
+    assert n_calls == 0
+    monkeypatch.setattr(derivatives, "FLIPS", 0)
+    assert_right(partition, net)
+    assert n_calls > 0
+    for found, other in zip(partition.affine_maps(), expected):
+        np.testing.assert_allclose(found, other, rtol=0, atol=1e-13 * (1 + np.abs(other).max()))
+
+
 def test_a_cell_may_be_asked_for_twice() -> None:
     partition = compute_partition(mlp(2, 20, 20, 3, seed=5), square())
     cells = np.random.default_rng(0).integers(0, partition.n_cells, 1000)

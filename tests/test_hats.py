@@ -156,7 +156,7 @@ def test_many_hats_below_the_last_digit_count_together() -> None:
 def test_columns_of_many_outputs_are_not_found_at_any_price() -> None:
     net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16_384)).eval()
     network = lower(net, (2,))
-    assert hats._hats_of(network.stages[1], network.shapes) is None
+    assert hats.hats_of(network.stages[1], network.shapes) is None
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_cells_of_integer_nets_are_the_exact_ones(seed: int) -> None:
 class TestWhereTheyAreNot:
     def hats_of(self, model: Any, shape: tuple[int, ...] = (4,)) -> list[hats.Hats | None]:
         network: Network = lower(model, shape)
-        return [hats._hats_of(stage, network.shapes) for stage in network.stages[1:]]
+        return [hats.hats_of(stage, network.shapes) for stage in network.stages[1:]]
 
     def test_found_where_one_entry_bends_at_zero(self) -> None:
         found = self.hats_of(mlp(4, 6, 5, 2))

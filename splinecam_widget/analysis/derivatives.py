@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ import torch.nn.functional as F  # noqa: N812
 from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.evaluation import row_chunks_of_width
 from splinecam_widget.engine.graph import component_ids
+from splinecam_widget.engine.hats import Hats, hats_of
 from splinecam_widget.engine.network import Network, Reference, Stage, Step, run_steps
 from splinecam_widget.engine.operations import Kink
 from splinecam_widget.engine.planar import Int32, Int64
 from splinecam_widget.engine.threads import apart, on_all_cores
 
+from . import _derivative_kernels
 from .quantities import largest_cells
 
 if TYPE_CHECKING:
@@ -28,6 +31,12 @@ Tensors = dict[str, torch.Tensor]
 
 SHARED = 64
 """Finding the cells of the first layers looks at all cells; for one in so many or fewer, the network is run on each alone."""
+
+
+FLIPS = 32
+"""A cell that n lines cross has about n * n / 2 parts, each with about n / 4 units bent otherwise than at the place where the
+network is run: some sqrt(parts / 8). Adding one costs what eight of a product with all of them cost, of w units in all: it pays
+for fewer than w / 8, or w * w / 8 parts. A fourth of that, for what else it takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +91,8 @@ def derivatives_along(
     -----
     Before the k-th layer of kinks a network is affine on the cells of the first k layers, of which there are far fewer than of
     all. So it is run on one place of each, with its derivatives, and carried along them to a place of every cell that the
-    layer makes of it.
+    layer makes of it. Where a layer makes few of each, it is run before that: in every other cell some units of the layer
+    bend the other way, and what they change is added, see `engine.hats`.
     """
     network, m = partition.network, len(directions)
     outputs = np.empty((len(cells), network.n_outputs))
@@ -92,10 +102,13 @@ def derivatives_along(
     ancestry = _Ancestry.of(partition, cells)
     centroids = partition.centroids
     widest = max(stage.width for stage in network.stages)
+    n_places = [1 + np.count_nonzero(np.diff(of_each)) for of_each in ancestry.largest]
+    hats = [_hats_that_pay(network, before, after, n_places[layer:layer + 2])
+            for layer, before, after in zip(network.layer_of_cut, network.stages, network.stages[1:])]
 
     def read(rows: slice) -> None:
         levels = [(starts, centroids[largest]) for starts, largest in ancestry.between(rows)]
-        values, tangents = _run(network, partition.plane.to_input, levels, directions, coefficients)
+        values, tangents = _run(network, hats, partition.plane.to_input, levels, directions, coefficients)
         where = ancestry.order[rows]
         of_cell = np.repeat(np.arange(len(values)), np.diff(levels[-1][0], append=len(where)))  # a cell may be asked for twice
         outputs[where] = values[of_cell]
@@ -106,9 +119,17 @@ def derivatives_along(
     return outputs, slopes
 
 
+def _hats_that_pay(network: Network, before: Stage, after: Stage, n_places: list[int]) -> Hats | None:
+    """Of the stage after a cut that makes so many places, the second number, of the first."""
+    assert before.cut is not None
+    if FLIPS * n_places[1] > n_places[0] * math.prod(network.shapes[before.cut.sources[0]]) ** 2:
+        return None
+    return hats_of(after, network.shapes)
+
+
 def _run(
-    network: Network, to_input: Callable[[Float64], Float64], levels: list[tuple[Int64, Float64]], directions: Float64,
-    coefficients: Float64,
+    network: Network, hats: list[Hats | None], to_input: Callable[[Float64], Float64], levels: list[tuple[Int64, Float64]],
+    directions: Float64, coefficients: Float64,
 ) -> tuple[Float64, Float64]:
     """Outputs (n, K) and derivatives (m, n, K) at the places of the last level, by way of those of all levels."""
     level = 0
@@ -116,23 +137,44 @@ def _run(
     rows = {network.input_name: torch.from_numpy(to_input(places))}
     tangents = {network.input_name: torch.from_numpy(directions)[:, None].expand(-1, len(starts), *network.input_shape)}
     rows, tangents = _after(network.stages[0], rows, tangents)
-    for layer, stage in zip(network.layer_of_cut, network.stages[1:]):
-        if layer >= level:  # a later cut of the same layer finds the cells of that layer
-            level = layer + 1
-            parents = torch.from_numpy(np.searchsorted(starts, levels[level][0], side="right") - 1)
-            steps = torch.from_numpy((levels[level][1] - places[parents]) @ coefficients).T
-            starts, places = levels[level]
-            tangents = {name: of_one.index_select(1, parents) for name, of_one in tangents.items()}
-            rows = {name: of_one.index_select(0, parents) for name, of_one in rows.items()}
-            for name, of_each in tangents.items():
-                for step, along in zip(steps, of_each):
-                    rows[name].addcmul_(step.reshape(-1, *[1] * (along.ndim - 1)).to(along.dtype), along)
-        rows, tangents = _after(stage, rows, tangents)
+    for layer, stage, its_hats in zip(network.layer_of_cut, network.stages[1:], hats):
+        if layer < level:  # a later cut of the same layer finds the cells of that layer
+            rows, tangents = _after(stage, rows, tangents)
+            continue
+        level = layer + 1
+        parents = np.searchsorted(starts, levels[level][0], side="right") - 1
+        moves = np.ascontiguousarray(((levels[level][1] - places[parents]) @ coefficients).T)
+        if its_hats is not None:
+            before, along = _flat(rows[its_hats.source], 1), _flat(tangents[its_hats.source], 2)
+            rows, tangents = _carried(*_after(stage, rows, tangents), parents, moves)
+            for name, columns in its_hats.columns.items():
+                _derivative_kernels.add_hats(
+                    before, along, parents, moves, columns, _flat(rows[name], 1), _flat(tangents[name], 2))
+        else:
+            rows, tangents = _after(stage, *_carried(rows, tangents, parents, moves))
+        starts, places = levels[level]
     n, m = len(starts), len(directions)
     values = rows[network.output_name].reshape(n, -1).numpy()
     if network.output_name not in tangents:  # a constant
         return values, np.zeros((m, *values.shape))
     return values, tangents[network.output_name].reshape(m, n, -1).numpy()
+
+
+def _carried(rows: Tensors, tangents: Tensors, parents: Int64, moves: Float64) -> tuple[Tensors, Tensors]:
+    """All tensors at other places of the same affine pieces, `moves` (m, n) along the directions from those of `parents`."""
+    of, steps = torch.from_numpy(parents), torch.from_numpy(moves)
+    tangents = {name: of_one.index_select(1, of) for name, of_one in tangents.items()}
+    rows = {name: of_one.index_select(0, of) for name, of_one in rows.items()}
+    for name, of_each in tangents.items():
+        for step, along in zip(steps, of_each):
+            rows[name].addcmul_(step.reshape(-1, *[1] * (along.ndim - 1)).to(along.dtype), along)
+    return rows, tangents
+
+
+def _flat(x: torch.Tensor, axes: int) -> Float64:
+    """All that follows the first axes as one. Of what is contiguous, the same memory."""
+    found: Float64 = x.contiguous().view(*x.shape[:axes], -1).numpy()
+    return found
 
 
 def _after(stage: Stage, rows: Tensors, tangents: Tensors) -> tuple[Tensors, Tensors]:

@@ -13,7 +13,7 @@ from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.warmup import small_network
 
-from . import _statistics_kernels
+from . import _derivative_kernels, _statistics_kernels
 from .boundaries import interpolated_outputs
 from .comparing import compare
 from .lines import compute_line
@@ -34,6 +34,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
         ("boundaries and distances", lambda: _boundaries(partition)),
         ("statistics", lambda: _statistics(partition.statistics())),
+        ("maps", lambda: _maps(partition)),
         ("counts around points", lambda: [partition.counts_around([[0.1, 0.2]], 0.5, norm).areas for norm in (1, 2)]),
         ("graphs", lambda: _graphs(partition)),
         ("lines", lambda: compute_line(network, [-1.0, -0.9], [1.0, 0.8]).class_changes()),
@@ -58,6 +59,12 @@ def _statistics(statistics: Statistics) -> None:
     planar, none = statistics.cells.planar, np.zeros(1, np.int64)  # asked for where edges of one unit meet
     _statistics_kernels.edges_of_label(
         planar.cell_vertices[:0], planar.cell_edges[:0], none, none, planar.edge_layer, planar.edge_unit)
+
+
+def _maps(partition: Partition) -> None:
+    partition.affine_maps()
+    one, two, three = (np.zeros((1,) * axes) for axes in (1, 2, 3))
+    _derivative_kernels.add_hats(two, three, one.astype(np.int64), two, two, two, three)
 
 
 def _graphs(partition: Partition) -> None:

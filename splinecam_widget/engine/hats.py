@@ -123,13 +123,22 @@ def hats_for(
 ) -> Hats | None:
     """The hats of a stage's kink where they pay, else None.
 
-    They do not where there are few new vertices on edges, where entries bend together, where there are very many, or where
-    what follows the kink is not affine.
+    They do not where there are few new vertices on edges, or where there are none, see `hats_of`.
     """
     if new is None or len(new) * stage.width < max(1, LEAST_ENTRIES):
         return None
+    return hats_of(stage, shapes, tick)
+
+
+def hats_of(
+    stage: Stage, shapes: Mapping[str, tuple[int, ...]], tick: Callable[[], None] = lambda: None
+) -> Hats | None:
+    """The hats of a stage's kink, found once.
+
+    None where entries bend together, where there are very many, or where what follows the kink is not affine.
+    """
     if stage not in _FOUND:
-        _FOUND[stage] = _hats_of(stage, shapes, tick)
+        _FOUND[stage] = _sought(stage, shapes, tick)
     return _FOUND[stage]
 
 
@@ -139,9 +148,7 @@ def carry(first: Stage, second: Stage) -> None:
         _FOUND[second] = _FOUND[first]
 
 
-def _hats_of(
-    stage: Stage, shapes: Mapping[str, tuple[int, ...]], tick: Callable[[], None] = lambda: None
-) -> Hats | None:
+def _sought(stage: Stage, shapes: Mapping[str, tuple[int, ...]], tick: Callable[[], None]) -> Hats | None:
     steps = [step for step in stage.steps if step.kind != "size"]
     if not steps or steps[0].operation not in OPERATIONS or steps[0].kind != "kink":
         return None
