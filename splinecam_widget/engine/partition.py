@@ -155,16 +155,15 @@ class Partition(Cells):
 
     def _edges_of_unit(self, layer: int, unit: int) -> Int64:
         """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
-        from splinecam_widget.analysis.activity import is_alone
+        from splinecam_widget.analysis.changes import changes_of
 
-        alone = is_alone(self)
-        named = super()._edges_of_unit(layer, unit)
-        doubtful = np.flatnonzero(~alone & (self.edge_layer >= 0) & (self.edge_layer <= layer))
+        changes = changes_of(self)
+        doubtful = np.flatnonzero(~changes.is_known & (self.edge_layer >= 0) & (self.edge_layer <= layer))
         cells, places = np.unique(self.edge_cells[doubtful], return_inverse=True)
         # Knot by knot and comparison by comparison, so one column in so many is of this unit.
         pieces, = self._pieces(self.centroids[cells], [layer], slice(unit, None, self.layers[layer].n_units))
         left, right = places.reshape(-1, 2).T
-        return np.union1d(named[alone[named]], doubtful[(pieces[left] != pieces[right]).any(axis=1)])
+        return np.union1d(changes.edges_of(layer, unit), doubtful[(pieces[left] != pieces[right]).any(axis=1)])
 
     def flips(self, a: Any, b: Any) -> Any:
         """How many units differ between two places: the Hamming distance of their activation patterns.
