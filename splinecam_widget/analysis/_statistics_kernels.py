@@ -115,6 +115,17 @@ def _inradius(points, loop, length, speed, turn, before, after):
 
 
 @njit(cache=True, nogil=True)
+def largest_of_groups(groups, areas, n_groups):
+    """The cell (n_groups,) with the largest area of each group, the first of equal ones; -1 of a group without cells."""
+    out = np.full(n_groups, -1)
+    for c in range(len(groups)):
+        best = out[groups[c]]
+        if best < 0 or areas[c] > areas[best]:
+            out[groups[c]] = c
+    return out
+
+
+@njit(cache=True, nogil=True)
 def same_labels(offsets, vertices, edges, layers, units):
     """Whether the sides (sum,) that meet at each corner of each cell were made by the same unit."""
     out = np.zeros(len(vertices), np.bool_)

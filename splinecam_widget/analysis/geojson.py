@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from splinecam_widget.engine.planar import Int64
 from .polylines import Polylines
 
 Rows = Iterator[tuple[Any, ...]]
+
+FEATURES_AT_A_TIME = 4096
+"""Written together: about a megabyte of text, in memory that serves for the next. New memory for all costs more than text."""
+
 
 def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) -> dict[str, Any]:
     """See `Cells.to_geojson`."""
@@ -48,7 +52,7 @@ def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) 
 
 
 def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: bool, level: float) -> None:
-    """The same as a file, a feature a line: made as text at once, in which every corner is written out only once.
+    """The same as a file, a feature a line: made as text at once, in which every corner is formatted only once.
 
     Raises
     ------
@@ -65,8 +69,13 @@ def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: boo
         if boundary:
             lines = winners.boundary.polylines
             features = chain(features, _line_texts(_line_rows(lines, _texts(lines.points))))
-        text = ",\n".join(features)
-    Path(path).write_text(f'{{"type":"FeatureCollection","record":{record},"features":[\n{text}\n]}}\n', encoding="utf-8")
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.write(f'{{"type":"FeatureCollection","record":{record},"features":[\n')
+            separator = ""
+            while run := list(islice(features, FEATURES_AT_A_TIME)):
+                file.write(separator + ",\n".join(run))
+                separator = ",\n"
+            file.write("\n]}\n")
 
 
 def _cell_rows(cells: Cells, classes: Any, corners: list[Any]) -> Rows:

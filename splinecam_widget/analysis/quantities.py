@@ -27,8 +27,8 @@ def edge_lengths(cells: Cells) -> Float64:
     >>> edge_lengths(partition).sum().item()
     12.0
     """
-    steps = cells.vertices[cells.edges[:, 1]] - cells.vertices[cells.edges[:, 0]]
-    lengths: Float64 = np.hypot(steps[:, 0], steps[:, 1])
+    x, y = (of_vertices[cells.edges[:, 1]] - of_vertices[cells.edges[:, 0]] for of_vertices in cells.vertices.T)
+    lengths: Float64 = np.hypot(x, y)
     return lengths
 
 
@@ -110,7 +110,9 @@ def offsets_of(cells: Cells) -> Float64:
     True
     """
     first = cells.cell_vertices[cells.cell_offsets[:-1]]  # the vertex that slopes are measured from
-    found: Float64 = cells.values[first] - np.einsum("cki,ci->ck", cells.slopes, cells.vertices[first])
+    x, y = cells.vertices[first].T
+    found: Float64 = cells.values[first]
+    found -= cells.slopes[:, :, 0] * x[:, None] + cells.slopes[:, :, 1] * y[:, None]
     return found
 
 
@@ -122,9 +124,5 @@ def largest_cells(groups: Int64, areas: Float64, n_groups: int) -> Int64:
     >>> largest_cells(np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 3.0, 2.0]), 2).tolist()
     [2, 1]
     """
-    most = np.zeros(n_groups)
-    np.maximum.at(most, groups, areas)
-    cells = np.flatnonzero(areas == most[groups])[::-1]  # of equal ones, the first is written last
-    found = np.empty(n_groups, np.int64)
-    found[groups[cells]] = cells
+    found: Int64 = _statistics_kernels.largest_of_groups(groups, areas, n_groups)
     return found

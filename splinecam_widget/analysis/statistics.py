@@ -165,7 +165,8 @@ class Statistics:
     @cached_property
     def frobenius_norms(self) -> Float64:
         """(C,) float64: the root of the sum of squares of the slope A (K, 2)."""
-        found: Float64 = np.linalg.norm(self.cells.slopes.reshape(self.cells.n_cells, -1), axis=1)
+        entries = self.cells.slopes.reshape(self.cells.n_cells, -1)
+        found: Float64 = np.sqrt(np.einsum("ci,ci->c", entries, entries))
         return found
 
     @cached_property
@@ -368,10 +369,11 @@ class RegionStatistics:
     @cached_property
     def _sides(self) -> tuple[Int64, Int64]:
         """Edges to other regions and on the domain's border, once for each region beside them: regions and edges (n,)."""
-        cells = self.cells
-        ids = np.where(cells.edge_cells >= 0, self._ids[cells.edge_cells], -1)
-        edges, sides = np.nonzero((ids[:, 0] != ids[:, 1])[:, None] & (ids >= 0))
-        return ids[edges, sides], edges
+        beside = self.cells.edge_cells
+        left, right = (np.where(cells >= 0, self._ids[cells], -1) for cells in beside.T)
+        edges = np.flatnonzero(left != right)
+        ids = np.stack([left[edges], right[edges]], axis=1)
+        return ids[ids >= 0], np.repeat(edges, (ids >= 0).sum(axis=1))
 
     @cached_property
     def perimeters(self) -> Float64:
@@ -417,11 +419,11 @@ class RegionStatistics:
     @cached_property
     def centroids(self) -> Float64:
         """(R, 2) float64: slice coordinates; not always inside the region."""
-        start = self.of_cells.centroids[self._largest_cells]  # sums are taken from here, so that small regions lose no digits
-        steps = self.of_cells.areas[:, None] * (self.of_cells.centroids - start[self._ids])
-        sums = np.stack([self._summed(column) for column in steps.T], axis=1)
-        found: Float64 = start + np.divide(
-            sums, self.areas[:, None], out=np.zeros_like(sums), where=self.areas[:, None] > 0)
+        found = self.of_cells.centroids[self._largest_cells]  # sums are taken from here, so that small regions lose no digits
+        has_area = self.areas > 0
+        for of_cells, start in zip(self.of_cells.centroids.T, found.T):
+            sums = self._summed(self.of_cells.areas * (of_cells - start[self._ids]))
+            start += np.divide(sums, self.areas, out=np.zeros_like(sums), where=has_area)
         return found
 
     @cached_property
@@ -430,9 +432,11 @@ class RegionStatistics:
 
         From those of the cells by the parallel axis theorem.
         """
-        x, y = (self.of_cells.centroids - self.centroids[self._ids]).T
-        moved = self.of_cells.second_moments + self.of_cells.areas[:, None] * np.stack([x * x, x * y, y * y], axis=1)
-        return np.stack([self._summed(column) for column in moved.T], axis=1)
+        x, y = (of_cells - of_regions[self._ids] for of_cells, of_regions in zip(self.of_cells.centroids.T, self.centroids.T))
+        found = np.empty((len(self.areas), 3))
+        for k, product in enumerate((x * x, x * y, y * y)):
+            found[:, k] = self._summed(self.of_cells.second_moments[:, k] + self.of_cells.areas * product)
+        return found
 
     @cached_property
     def eccentricities(self) -> Float64:
