@@ -115,6 +115,18 @@ def _inradius(points, loop, length, speed, turn, before, after):
 
 
 @njit(cache=True, nogil=True)
+def offsets(values, slopes, points, first):
+    """Outputs (C, K) at slice coordinates (0, 0), by the slopes (C, K, 2) from one vertex `first` (C,) of every cell."""
+    n_cells, n_out = slopes.shape[0], slopes.shape[1]
+    out = np.empty((n_cells, n_out))
+    for c in range(n_cells):
+        x, y = points[first[c], 0], points[first[c], 1]
+        for k in range(n_out):
+            out[c, k] = values[first[c], k] - (slopes[c, k, 0] * x + slopes[c, k, 1] * y)
+    return out
+
+
+@njit(cache=True, nogil=True)
 def largest_of_groups(groups, areas, n_groups):
     """The cell (n_groups,) with the largest area of each group, the first of equal ones; -1 of a group without cells."""
     out = np.full(n_groups, -1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from splinecam_widget.engine.arrays import Float64, as_numbers, span_text
 from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.slices import MAX_COORDINATE
+from splinecam_widget.engine.threads import loops_in_runs
 
 from . import _counting_kernels
 
@@ -21,6 +22,9 @@ NORMS = {1: 1, 2: 2, np.inf: 0}
 
 COLUMNS = 4
 """Balls are taken in strips of so many columns of boxes."""
+
+POINTS_AT_A_TIME = 2048
+"""That one thread takes. Each time it needs room for two numbers a cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +93,15 @@ def counts_around(cells: Cells, points: Any, radius: Any, norm: Any = 2) -> Loca
     centres = _counting_kernels.boxes_of(places, np.arange(len(places)), *grid)
     order = np.lexsort((centres % n, centres // n // COLUMNS))  # what one ball needs is still in cache for the next
     found = np.empty((len(places), 3), np.int64)
-    found[order] = _counting_kernels.counts_in_balls(
-        places[order], radii[order], NORMS[norm], cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids,
-        *grid, starts, ids, *cells._counted_boxes)
+    of_cells = cells.vertices, cells.cell_offsets, cells.cell_vertices, cells.region_ids
+    boxes = cells._counted_boxes
+
+    def count(begin: int, end: int) -> None:
+        some = order[begin:end]
+        found[some] = _counting_kernels.counts_in_balls(
+            places[some], radii[some], NORMS[norm], *of_cells, *grid, starts, ids, *boxes)
+
+    loops_in_runs(count, len(places), POINTS_AT_A_TIME)
     areas = _counting_kernels.ball_areas(places, radii, NORMS[norm], domain)
     return LocalCounts(found[:, 0], found[:, 1], found[:, 2], areas)
 

@@ -21,8 +21,8 @@ from .polylines import Polylines
 
 Rows = Iterator[tuple[Any, ...]]
 
-FEATURES_AT_A_TIME = 4096
-"""Written together: about a megabyte of text, in memory that serves for the next. New memory for all costs more than text."""
+FEATURES_AT_A_TIME = 1024
+"""Written together: some hundred kilobytes of text, in memory that serves for the next. New memory for all costs more than text."""
 
 
 def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) -> dict[str, Any]:

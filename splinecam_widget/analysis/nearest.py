@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
+from splinecam_widget.engine.threads import loops_in_runs
 
 from . import _nearest_kernels
 
 Int64 = NDArray[np.int64]
+
+POINTS_AT_A_TIME = 8192
+"""That one thread takes: some milliseconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +69,14 @@ class SegmentTree:
             return np.zeros(0), places, np.zeros(0, np.int64)
         # Points near each other need the same boxes: one after the other finds them in the processor's cache.
         order = np.argsort(_nearest_kernels.morton_codes(places), kind="stable")
-        found = _nearest_kernels.nearest_segments(places[order], self.segments, self.order, self.boxes)
         distance, nearest, segment = np.empty(len(places)), np.empty_like(places), np.empty(len(places), np.int64)
-        distance[order], nearest[order], segment[order] = found
+
+        def search(begin: int, end: int) -> None:
+            ids = order[begin:end]
+            distance[ids], nearest[ids], segment[ids] = _nearest_kernels.nearest_segments(
+                places[ids], self.segments, self.order, self.boxes)
+
+        loops_in_runs(search, len(places), POINTS_AT_A_TIME)
         return distance, nearest, segment
 
 

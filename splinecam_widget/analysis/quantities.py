@@ -82,9 +82,11 @@ def side_counts(cells: Cells) -> Int64:
     same = _statistics_kernels.same_labels(
         planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.edge_layer, planar.edge_unit)
     is_border = planar.edge_layer[planar.cell_edges] < 0
-    same[is_border & np.isin(planar.cell_vertices, cells.corner_ids)] = False
+    is_corner, is_on_border = np.zeros((2, planar.n_vertices), np.bool_)
+    is_corner[cells.corner_ids] = True
+    is_on_border[planar.edges[planar.edge_layer < 0]] = True
     # No line of an inner edge goes on along the border, nor beyond it.
-    same[~is_border & np.isin(planar.cell_vertices, np.unique(planar.edges[planar.edge_layer < 0]))] = False
+    same &= ~np.where(is_border, is_corner[planar.cell_vertices], is_on_border[planar.cell_vertices])
     inner = np.flatnonzero(same & ~is_border)
     if len(inner):
         ends = planar.edges.ravel()
@@ -110,9 +112,7 @@ def offsets_of(cells: Cells) -> Float64:
     True
     """
     first = cells.cell_vertices[cells.cell_offsets[:-1]]  # the vertex that slopes are measured from
-    x, y = cells.vertices[first].T
-    found: Float64 = cells.values[first]
-    found -= cells.slopes[:, :, 0] * x[:, None] + cells.slopes[:, :, 1] * y[:, None]
+    found: Float64 = _statistics_kernels.offsets(cells.values, cells.slopes, cells.vertices, first)
     return found
 
 

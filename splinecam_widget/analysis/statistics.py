@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.slices import polygon_area
+from splinecam_widget.engine.threads import loops_in_runs
 
 from . import _statistics_kernels, quantities, summaries
 from .nearest import distances_to_segments
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
+
+CELLS_AT_A_TIME = 16384
+"""That one thread takes: some milliseconds."""
 
 CELL_COLUMNS = {
     "area": "areas", "perimeter": "perimeters", "n_vertices": "n_vertices", "n_sides": "n_sides",
@@ -151,7 +155,10 @@ class Statistics:
     @cached_property
     def inradii(self) -> Float64:
         """(C,) float64: radius of the largest circle in each cell."""
-        found: Float64 = _statistics_kernels.inradii(self.cells.vertices, self.cells.cell_offsets, self.cells.cell_vertices)
+        points, offsets, vertices = self.cells.vertices, self.cells.cell_offsets, self.cells.cell_vertices
+        found: Float64 = np.concatenate(loops_in_runs(
+            lambda begin, end: _statistics_kernels.inradii(points, offsets[begin:end + 1], vertices), len(offsets) - 1,
+            CELLS_AT_A_TIME))
         return found
 
     @property

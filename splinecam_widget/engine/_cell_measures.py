@@ -42,6 +42,23 @@ def areas_and_centroids(points, offsets, vertices):
 
 
 @njit(cache=True, nogil=True)
+def n_flat(points, offsets, vertices, error):
+    """How many cells are no polygon, or turn right at a corner by more than `error` times the lengths of the sides there."""
+    found = 0
+    for c in range(len(offsets) - 1):
+        lo, hi = offsets[c], offsets[c + 1]
+        is_flat = hi - lo < 3
+        for k in range(lo, hi):
+            u, v, w = vertices[k - 1 if k > lo else hi - 1], vertices[k], vertices[k + 1 if k + 1 < hi else lo]
+            ax, ay = points[v, 0] - points[u, 0], points[v, 1] - points[u, 1]
+            bx, by = points[w, 0] - points[v, 0], points[w, 1] - points[v, 1]
+            if ax * by - ay * bx < -error * (abs(ax) + abs(ay) + abs(bx) + abs(by)):
+                is_flat = True
+        found += is_flat
+    return found
+
+
+@njit(cache=True, nogil=True)
 def cells_beside_edges(n_edges, edges, offsets, vertices, cell_edges):
     """The cells (E, 2) left and right of every edge, -1 outside."""
     beside = np.full((n_edges, 2), -1, np.int32)

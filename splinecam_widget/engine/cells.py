@@ -16,9 +16,10 @@ from .exporting import Exports
 from .graph import component_ids
 from .layers import Layer
 from .measuring import Measures
-from .planar import Int64
+from .planar import EDGES_AT_A_TIME, Int64
 from .slices import Slice, polygon_area
 from .tessellation import Tessellation
+from .threads import loops_in_runs
 
 if TYPE_CHECKING:
     from .records import Made
@@ -113,9 +114,10 @@ class Cells(Measures, Boundaries, Exports, Tessellation):
     @cached_property
     def region_ids(self) -> Int64:
         """(C,) int64: linear region of each cell, neighbours with the same affine map merged, numbered by first cells."""
-        same = _cell_measures.same_map_across(
-            self.vertices, self.edges, self.edge_cells, self.cell_offsets, self.cell_vertices, self.values, self.tolerance
-        )
+        beside = self.edge_cells
+        same = np.concatenate(loops_in_runs(lambda begin, end: _cell_measures.same_map_across(
+            self.vertices, self.edges[begin:end], beside[begin:end], self.cell_offsets, self.cell_vertices, self.values,
+            self.tolerance), len(self.edges), EDGES_AT_A_TIME))
         if not same.any():
             return np.arange(self.n_cells)
         return component_ids(self.n_cells, self.edge_cells[same])

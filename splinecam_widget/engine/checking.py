@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from . import _cell_measures
 from .arrays import Float64
 from .certificate import Certificate
 from .evaluation import CHUNK_ENTRIES, evaluate, open_pieces_at, row_chunks
@@ -80,21 +81,9 @@ def _runs(network: Network, n: int, tick: Callable[[], None] | None) -> Iterator
 
 def _n_flat(partition: Partition) -> int:
     """Cells with a corner that turns to the right by more than the rounding of its coordinates."""
-    offsets, loop = partition.cell_offsets, partition.cell_vertices
-    points = partition.vertices[loop]
-    sizes = np.diff(offsets)
-    ends = offsets[1:] - 1
-    after = np.arange(1, len(loop) + 1)
-    after[ends] = offsets[:-1]
-    before = np.arange(-1, len(loop) - 1)
-    before[offsets[:-1]] = ends
-    a, b = points - points[before], points[after] - points
-    turn = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     # Each coordinate carries a few roundings of the largest one; a turn is a product of a length and such an error.
-    size = np.abs(partition.vertices).max()
-    slack = 32 * UNIT_ROUNDOFF * size * (np.abs(a).sum(axis=1) + np.abs(b).sum(axis=1))
-    wrong = np.add.reduceat(turn < -slack, offsets[:-1]) > 0
-    return int((wrong | (sizes < 3)).sum())
+    error = 32 * UNIT_ROUNDOFF * float(np.abs(partition.vertices).max())
+    return int(_cell_measures.n_flat(partition.vertices, partition.cell_offsets, partition.cell_vertices, error))
 
 
 def _n_loose_edges(partition: Partition) -> int:

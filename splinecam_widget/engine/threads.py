@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -60,6 +61,13 @@ def n_cores() -> int:
     return torch.get_num_threads()
 
 
+def n_loop_cores() -> int:
+    """The same, and where torch is not loaded as many as this process may use."""
+    if "torch" in sys.modules:
+        return n_cores()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _is_entered() -> bool:
     return hasattr(_local, "n_cores")
 
@@ -91,9 +99,15 @@ def _pool_of(n: int, name: str) -> ThreadPoolExecutor:
     return pool
 
 
+@cache
+def _loop_pool(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, "splinecam-loops")
+
+
 def forget_pools() -> None:
     """Begin anew."""
     _pool_of.cache_clear()
+    _loop_pool.cache_clear()
 
 
 os.register_at_fork(after_in_child=forget_pools)  # a forked process has none of its parent's threads
@@ -191,3 +205,14 @@ def in_runs(
         return [work(0, n)]
     bounds = [0, n] if n < LEAST_RUNS * size else [*range(0, n, size), n]
     return on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, stop=stop, is_long=is_long or len(bounds) == 2)
+
+
+def loops_in_runs(work: Callable[[int, int], T], n: int, size: int) -> list[T]:
+    """`work(begin, end)` for consecutive runs of `n` things, on several threads, where it runs compiled loops and no torch.
+
+    Does not load torch, for partitions from files.
+    """
+    if n < LEAST_RUNS * size:
+        return [work(0, n)]
+    bounds = [*range(0, n, size), n]
+    return list(_loop_pool(n_loop_cores()).map(work, bounds[:-1], bounds[1:]))

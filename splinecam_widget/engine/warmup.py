@@ -62,6 +62,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         report("measures")
         _ = partition.areas, partition.n_regions, partition.slope_norms
         partition.locate([[0.0, 0.0]])
+        _cell_measures.n_flat(partition.vertices, partition.cell_offsets, partition.cell_vertices, 0.0)
         _done.set()
 
 
