@@ -22,7 +22,7 @@ from .polylines import Polylines
 Rows = Iterator[tuple[Any, ...]]
 
 FEATURES_AT_A_TIME = 1024
-"""Written together: some hundred kilobytes of text, in memory that serves for the next. New memory for all costs more than text."""
+"""Written together: some hundred kilobytes, in memory that serves for the next. New memory for all costs more than text."""
 
 
 def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) -> dict[str, Any]:
