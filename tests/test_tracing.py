@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from splinecam_widget.engine import _tracing_kernels, planar
 from splinecam_widget.engine.errors import OverBudget
 from splinecam_widget.engine.planar import PlanarComplex, Room, split_complex
@@ -46,7 +47,7 @@ def both_ways(before: PlanarComplex, lines: list[Line], layer: int = 0) -> tuple
     return found[0], found[1]
 
 
-@settings(max_examples=60, deadline=None)
+@cases(12)
 @given(st.integers(1, 80), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_faces_are_those_of_splitting(n_first: int, n_second: int, seed: int) -> None:
     traced, split = both_ways(PlanarComplex.single_cell(UNIT_SQUARE), lines_through_the_square(n_first, seed))
