@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads `special` when it is first used
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
 from splinecam_widget.engine.boundary import Winners
@@ -176,6 +176,6 @@ def _output_colours(cells: Cells) -> UInt32:
         raise ValueError(f"color_by: expected 1 or 3 outputs for the colours of the outputs, got {n_outputs}")
     sums = np.add.reduceat(cells.values[cells.cell_vertices], cells.cell_offsets[:-1], axis=0)
     means = sums / np.diff(cells.cell_offsets)[:, None]
-    means = expit(means) if cells.head.strip("_") == "sigmoid" else means
+    means = scipy.special.expit(means) if cells.head.strip("_") == "sigmoid" else means
     rgb = np.broadcast_to(means, (len(means), 3)) if n_outputs == 1 else means
     return words_of((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))

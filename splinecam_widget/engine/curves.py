@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy  # loads `special` when it is first used
 import torch
-from scipy.special import erf, expit
 
 from .arrays import Float64
 from .network import Call, Reference, Step
@@ -49,6 +49,18 @@ class Smooth:
     right: tuple[float, float]
     tail: float = 0.0
     corners: tuple[float, ...] = ()
+
+
+def expit(x: Float64) -> Float64:
+    """The logistic function 1 / (1 + exp(-x))."""
+    found: Float64 = scipy.special.expit(x)
+    return found
+
+
+def erf(x: Float64) -> Float64:
+    """The error function."""
+    found: Float64 = scipy.special.erf(x)
+    return found
 
 
 def _softplus(arguments: Mapping[str, Any]) -> Smooth:

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy  # loads `special` when it is first used
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax, softmax
 
 from .layers import Layer
 from .operations import AFFINE, KINKS, Affine, Kink
@@ -312,7 +312,7 @@ class Network:
 
     def with_head(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
-        return expit(outputs) if self.head.strip("_") == "sigmoid" else outputs
+        return scipy.special.expit(outputs) if self.head.strip("_") == "sigmoid" else outputs
 
     def headed(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (n, K), with every head that was set aside."""
@@ -320,8 +320,8 @@ class Network:
         if name == "argmax":
             return np.argmax(outputs, axis=1)[:, None].astype(np.float64)
         if name == "softmax":
-            return softmax(outputs, axis=1)
-        return log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
+            return scipy.special.softmax(outputs, axis=1)
+        return scipy.special.log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
 
     @cached_property
     def limit(self) -> float:
