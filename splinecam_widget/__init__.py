@@ -37,10 +37,14 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for: the engine needs no notebook, and the server extension no torch."""
+    if name == "__version__":
+        from importlib.metadata import version  # takes a moment to import
+
+        return version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -114,9 +114,9 @@ class TestSamples:
         with torch.no_grad():
             constant.weight.zero_()
         found = compute_partition(constant, square())
-        with pytest.raises(ValueError, match=r"^n: expected a slice with a decision boundary to sample, got one without"):
+        with pytest.raises(ValueError, match=r"^sample_boundary: expected a slice with a decision boundary, got one without"):
             found.sample_boundary(5)
-        with pytest.raises(ValueError, match=r"^n: .* boundary between classes 0 and 1 to sample"):
+        with pytest.raises(ValueError, match=r"^classes: expected a pair with a boundary between them, got 0 and 1"):
             found.sample_boundary(5, classes=(0, 1))
 
 
@@ -168,7 +168,7 @@ class TestDistances:
         assert result.distance.tolist() == [np.inf]
         assert result.segment.tolist() == [-1]
         assert np.isnan(result.nearest).all()
-        with pytest.raises(ValueError, match=r"^i: expected a slice with a boundary to go to, got one without"):
+        with pytest.raises(ValueError, match=r"^path: expected a slice with a boundary to go to, got one without"):
             result.path(0)
 
     def test_from_a_file_they_are_the_same(self, partition: Partition, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ class TestDistances:
         result = partition.distance_to_boundary([[0.0, 0.0], [5.0, 0.0]])
         with pytest.raises(ValueError, match=r"^i: expected a point from 0 to 1, got 2"):
             result.path(2)
-        with pytest.raises(ValueError, match=r"^a: expected a point of the domain, got \[5.0, 0.0\]"):
+        with pytest.raises(ValueError, match=r"^i: expected a point of the domain, got point 1 at \[5.0, 0.0\]"):
             result.path(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -50,5 +51,6 @@ def test_all_public_names_are_there() -> None:
     assert set(splinecam_widget.__all__) <= set(dir(splinecam_widget))
     for name in splinecam_widget.__all__:
         assert getattr(splinecam_widget, name).__name__ == name
+    assert splinecam_widget.__version__ == version("splinecam_widget")
     with pytest.raises(AttributeError, match="'nothing'"):
         _ = splinecam_widget.nothing

@@ -109,7 +109,7 @@ def test_images_at_points() -> None:
     u = np.array([[0.1, 0.2], [-0.5, 0.3]])
     np.testing.assert_array_equal(partition.image_at(u), partition.plane.to_input(u))
     assert partition.image_at(u[0]).shape == (1, 6, 6)
-    with pytest.raises(ValueError, match=r"^u: expected points of the domain, got some outside"):
+    with pytest.raises(ValueError, match=r"^u: expected points of the domain, got 1 of 2 outside, the first at \(5, 0\)"):
         partition.image_at([[0.0, 0.0], [5.0, 0.0]])
     with pytest.raises(ValueError, match=r"^u: expected slice coordinates"):
         partition.image_at([0.0, 0.0, 1.0])

@@ -225,7 +225,7 @@ class TestPatterns:
     def test_refuse_points_outside_the_domain(self, partition: Partition) -> None:
         corner = partition.plane.domain[0]
         partition.patterns([corner])
-        with pytest.raises(ValueError, match=r"^where: expected points of the domain, got some outside"):
+        with pytest.raises(ValueError, match=r"^where: expected points of the domain, got 1 of 2 outside, the first at"):
             partition.patterns([corner, 1.5 * corner])
 
 

@@ -202,7 +202,7 @@ class TestFlips:
             partition.flips([1, 2], [1, 2, 3])
         with pytest.raises(ValueError, match=r"^a: expected cell ids, a point \(2,\) or points \(n, 2\), got shape \(3,\)"):
             partition.flips([0.0, 1.0, 2.0], 0)
-        with pytest.raises(ValueError, match=r"^b: expected places in the domain, got some outside$"):
+        with pytest.raises(ValueError, match=r"^b: expected points of the domain, got 1 of 2 outside, the first at \(7, 0\)$"):
             partition.flips([0.0, 0.0], [[0.0, 0.0], [7.0, 0.0]])
-        with pytest.raises(ValueError, match=r"^where: expected cell ids from 0 to \d+, got -1$"):
+        with pytest.raises(ValueError, match=r"^a: expected ids from 0 to \d+, got -1$"):
             partition.flips(-1, 0)

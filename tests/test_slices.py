@@ -65,6 +65,9 @@ class TestEverySlice:
         size = float(np.linalg.norm(x)) + float(np.linalg.norm(plane.origin))
         np.testing.assert_allclose(plane.basis.reshape(2, -1) @ rest, 0, atol=ROUNDINGS * size)
 
+    def test_no_inputs_have_no_coordinates(self, plane: Slice) -> None:
+        assert plane.to_slice(np.zeros((0, *IMAGE))).shape == (0, 2)
+
     def test_its_domain_is_a_counter_clockwise_square(self, plane: Slice) -> None:
         assert plane.domain.shape == (4, 2)
         assert plane.domain.dtype == np.float64

@@ -231,7 +231,7 @@ def test_statistics_of_a_file_need_no_torch(partition: Partition, tmp_path: Path
     program = (
         "import sys\nfrom splinecam_widget import load_partition, summary_table\n"
         f"p = load_partition({str(path)!r})\nsummary_table([p])\n"
-        "p.counts_around([[0.0, 0.0]], 0.5)\np.statistics().to_pandas()\n"
+        "p.counts_around([[0.0, 0.0]], 0.5)\np.statistics().to_pandas()\np.region_graph().betweenness(pivots=8)\n"
         "print(sorted({'torch', 'bokeh', 'traitlets', 'IPython'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +36,38 @@ def names_met(n: int) -> set[str]:
         return threading.current_thread().name
 
     return set(on_all_cores(meet, range(n)))
+
+
+class TestLoops:
+    """Runs of compiled loops, which need no torch."""
+
+    def test_in_order_on_several_threads(self) -> None:
+        barrier = threading.Barrier(3, timeout=10)
+
+        def meet(begin: int, end: int) -> tuple[int, int, str]:
+            barrier.wait()
+            return begin, end, threading.current_thread().name
+
+        found = threads.loops_in_runs(meet, 8, 3)
+        assert [run[:2] for run in found] == [(0, 3), (3, 6), (6, 8)]
+        assert len({name for *_, name in found}) == 3
+
+    def test_few_are_done_here(self) -> None:
+        name = threading.current_thread().name
+        assert threads.loops_in_runs(lambda *_: threading.current_thread().name, 5, 3) == [name]
+
+    def test_errors_come_through(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            threads.loops_in_runs(lambda begin, _: 1 // (4 - begin), 12, 2)
+
+    @pytest.mark.parametrize("blocked", [False, True])
+    def test_where_torch_is_not_there(self, monkeypatch: pytest.MonkeyPatch, blocked: bool) -> None:
+        if blocked:
+            monkeypatch.setitem(sys.modules, "torch", None)
+        else:
+            monkeypatch.delitem(sys.modules, "torch")
+        assert threads.n_loop_cores() == len(os.sched_getaffinity(0))
+        assert threads.loops_in_runs(lambda begin, end: end - begin, 8, 3) == [3, 3, 2]
 
 
 def test_work_from_the_engines_own_thread_gets_all_cores() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from splinecam_widget.engine import graph
 from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.planar import Int32, Int64
-from splinecam_widget.engine.threads import on_all_cores
+from splinecam_widget.engine.threads import loops_in_runs
 
 from . import _graph_kernels
 
@@ -137,9 +137,10 @@ class Neighbours:
         Not by graph-tool: version 2.45 counts shortest paths in 64-bit integers, and in a grid of 40 by 40 there are more.
         """
         offsets, neighbours, pair_ids = self.rows
-        shares = np.array_split(sources, min(MOST_SHARES, max(1, len(sources))))
-        found = on_all_cores(
-            lambda share: _graph_kernels.dependencies(offsets, neighbours, pair_ids, len(self.pairs), share), shares)
+        found = loops_in_runs(
+            lambda begin, end: _graph_kernels.dependencies(
+                offsets, neighbours, pair_ids, len(self.pairs), sources[begin:end]),
+            len(sources), max(1, -(-len(sources) // MOST_SHARES)))
         return sum(f[0] for f in found), sum(f[1] for f in found)
 
 

@@ -65,8 +65,9 @@ def sample_of(partition: Cells, n: int, seed: Any, classes: tuple[int, int] | No
     boundary = boundary_of(partition, classes, level)
     ends = np.cumsum(boundary.segment_lengths)
     if not len(ends) or not ends[-1] > 0:
-        between = "" if classes is None else f" between classes {classes[0]} and {classes[1]}"
-        raise ValueError(f"n: expected a slice with a decision boundary{between} to sample, got one without")
+        if classes is not None:
+            raise ValueError(f"classes: expected a pair with a boundary between them, got {classes[0]} and {classes[1]}")
+        raise ValueError("sample_boundary: expected a slice with a decision boundary, got one without")
     rng = generator_of(seed)
     # A segment without length is not met: no sum of lengths up to one before it is the same and above the place.
     segment = np.searchsorted(ends, rng.random(n) * ends[-1], side="right")
@@ -137,7 +138,9 @@ class BoundaryDistances:
         if not _is_whole(i) or not 0 <= i < len(self.points):
             raise ValueError(f"i: expected a point from 0 to {len(self.points) - 1}, got {i!r}")
         if self.segment[i] < 0:
-            raise ValueError("i: expected a slice with a boundary to go to, got one without")
+            raise ValueError("path: expected a slice with a boundary to go to, got one without")
+        if self.partition.locate(self.points[i]) < 0:
+            raise ValueError(f"i: expected a point of the domain, got point {i} at {self.points[i].tolist()}")
         return cells_along(self.partition, self.points[i], self.nearest[i])
 
 

@@ -123,16 +123,20 @@ class RegionGraph:
         ValueError
             If there is no such node, or the point is outside the domain.
         """
+        return self._node_at(where, "where")
+
+    def _node_at(self, where: Any, name: str) -> int:
+        """The same; `name` is the user's for it."""
         if isinstance(where, (int, np.integer)) and not isinstance(where, bool):
             if not 0 <= where < self.n_nodes:
-                raise ValueError(f"where: expected a node from 0 to {self.n_nodes - 1}, got {where}")
+                raise ValueError(f"{name}: expected a node from 0 to {self.n_nodes - 1}, got {where}")
             return int(where)
-        point, _ = as_numbers(where, "where")
+        point, _ = as_numbers(where, name)
         if point.shape != (2,):
-            raise ValueError(f"where: expected a node's id or a point (2,), got shape {point.shape}")
+            raise ValueError(f"{name}: expected a node's id or a point (2,), got shape {point.shape}")
         cell = int(self.partition.locate(point))
         if cell < 0:
-            raise ValueError(f"where: expected a point of the domain, got ({point[0]:g}, {point[1]:g})")
+            raise ValueError(f"{name}: expected a point of the domain, got ({point[0]:g}, {point[1]:g})")
         return int(self.cell_nodes[cell])
 
     def distances(self, source: Any, weight: str = "hops") -> Any:

@@ -50,8 +50,8 @@ class ActiveUnits:
                 f"{self.layer.path or 'model'} ({self.layer.operation}))")
 
 
-def cell_ids(partition: Partition, cells: Any) -> Int64:
-    """A user's cell ids checked, (n,) or ().
+def cell_ids(partition: Partition, cells: Any, name: str = "cells") -> Int64:
+    """A user's cell ids checked, (n,) or (); `name` is the user's for them.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def cell_ids(partition: Partition, cells: Any) -> Int64:
     ids = np.asarray(cells.detach().cpu().numpy() if hasattr(cells, "detach") else cells)
     ids = ids.astype(np.int64) if ids.size == 0 else ids
     if ids.dtype.kind not in "iu" or ids.ndim > 1:
-        raise ValueError(f"cells: expected a cell id or ids (n,), got {ids.dtype} of shape {ids.shape}")
+        raise ValueError(f"{name}: expected a cell id or ids (n,), got {ids.dtype} of shape {ids.shape}")
     if ids.size and not (ids.min() >= 0 and ids.max() < partition.n_cells):
-        raise ValueError(f"cells: expected ids from 0 to {partition.n_cells - 1}, got {span_text(ids)}")
+        raise ValueError(f"{name}: expected ids from 0 to {partition.n_cells - 1}, got {span_text(ids)}")
     return ids.astype(np.int64)
 
 
@@ -103,7 +103,7 @@ def jacobians_of(partition: Partition, cells: Any) -> Float64:
 
 def circuit_of(partition: Partition, cell: Any) -> tuple[ActiveUnits, ...]:
     """See `Partition.active_circuit`."""
-    ids = cell_ids(partition, cell)
+    ids = cell_ids(partition, cell, "cell")
     if ids.ndim:
         raise ValueError(f"cell: expected one cell id, got shape {ids.shape}")
     found = []

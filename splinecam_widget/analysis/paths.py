@@ -45,14 +45,14 @@ class Route:
 
 def distances_from(graph: RegionGraph, source: Any, weight: str) -> Any:
     """See `RegionGraph.distances`."""
-    node = graph.node_at(source)
+    node = graph._node_at(source, "source")
     neighbours = graph._neighbours[0]
     return neighbours.hops(node) if _is_by_hops(weight) else neighbours.distances(graph._steps, node)
 
 
 def route_between(graph: RegionGraph, a: Any, b: Any, weight: str) -> Route:
     """See `RegionGraph.shortest_path`."""
-    first, last = graph.node_at(a), graph.node_at(b)
+    first, last = graph._node_at(a, "a"), graph._node_at(b, "b")
     by_hops = _is_by_hops(weight)
     neighbours, _, first_links = graph._neighbours
     nodes = neighbours.path(None if by_hops else graph._steps, first, last)
@@ -85,12 +85,13 @@ def flips_between(partition: Partition, a: Any, b: Any) -> Any:
 
 def _places(partition: Partition, where: Any, name: str) -> tuple[Any, bool]:
     """Cell ids (n,) or points (n, 2), and whether it was one alone."""
+    from .jacobians import cell_ids  # imports torch, which graphs of a partition from a file do without
+
     places = np.asarray(where.detach().cpu().numpy() if hasattr(where, "detach") else where)
     if places.dtype.kind in "iu" and places.ndim < 2:
-        return np.atleast_1d(places), places.ndim == 0
+        return np.atleast_1d(cell_ids(partition, places, name)), places.ndim == 0
     points, _ = as_numbers(places, name)
     if points.ndim not in (1, 2) or points.shape[-1] != 2:
         raise ValueError(f"{name}: expected cell ids, a point (2,) or points (n, 2), got shape {points.shape}")
-    if (partition.locate(points) < 0).any():
-        raise ValueError(f"{name}: expected places in the domain, got some outside")
+    partition._check_inside(points, name)
     return np.atleast_2d(points), points.ndim == 1

@@ -25,7 +25,7 @@ class Boundaries(Facade):
         classes : pair of int or None
             Only the ties between these two classes.
         level : float
-            For one output.
+            For one output; before a head that was set aside: of a sigmoid's, the logit.
 
         Returns
         -------
@@ -68,6 +68,7 @@ class Boundaries(Facade):
         of : int or (K,) floats
             The number of an output, or weights: with 1 for class a and -1 for b it is where a is ahead of b by `level`.
         level : float
+            Before a head that was set aside: of a sigmoid's, the logit.
 
         Returns
         -------

@@ -117,8 +117,9 @@ class Measures(Facade):
         [5.5, 0.25, 0.0]
         """
         points, _ = as_numbers(u, "u")
-        if (self._cells.locate(points) < 0).any():
-            raise ValueError("u: expected points of the domain, got some outside")
+        if points.shape[-1:] != (2,):
+            raise ValueError(f"u: expected slice coordinates of shape (..., 2), got {points.shape}")
+        self._cells._check_inside(points, "u")
         return self._cells.plane.to_input(points)
 
     def region_graph(self, of: str = "cells") -> RegionGraph:
@@ -167,7 +168,8 @@ class Measures(Facade):
         Parameters
         ----------
         level : float
-            For one output: class 1 is where it is above, class 0 the rest.
+            For one output: class 1 is where it is above, class 0 the rest. Before a head that was set aside: of a sigmoid's,
+            the logit.
 
         Raises
         ------

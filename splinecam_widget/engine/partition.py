@@ -142,8 +142,7 @@ class Partition(Cells):
         points, _ = as_numbers(asked, "where")
         if points.ndim != 2 or points.shape[1] != 2:
             raise ValueError(f"where: expected cell ids (n,) or points (n, 2), got shape {points.shape}")
-        if (self.locate(points) < 0).any():
-            raise ValueError("where: expected points of the domain, got some outside")
+        self._check_inside(points, "where")
         return self._pieces(points)
 
     def _pieces(

@@ -282,7 +282,7 @@ class Slice:
             raise ValueError(f"x: expected inputs of shape (..., {', '.join(map(str, self.origin.shape))}), got {inputs.shape}")
         difference = inputs - self.origin
         lead = difference.shape[: difference.ndim - self.origin.ndim]
-        return difference.reshape(*lead, -1) @ self.basis.reshape(2, -1).T
+        return difference.reshape(*lead, self.origin.size) @ self.basis.reshape(2, -1).T
 
     def with_domain(self, domain: Any) -> Slice:
         """The same plane and basis with another domain."""

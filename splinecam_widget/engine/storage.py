@@ -49,7 +49,7 @@ class SavedPartition(Cells):
     ----------
     plane, planar, values, tolerance, n_close, n_zero, asked :
         As of a `Partition`.
-    certificate : Certificate
+    kept_certificate : Certificate
         As it came out when the partition was saved.
     model : dict
         What is known of the network: digest, input_shape, n_outputs, head, layers (path, operation, n_units and shape of each
@@ -58,7 +58,7 @@ class SavedPartition(Cells):
         Of the packages that computed it.
     """
 
-    certificate: Certificate = field(kw_only=True)
+    kept_certificate: Certificate = field(kw_only=True)
     model: dict[str, Any] = field(kw_only=True)
     versions: dict[str, str] = field(kw_only=True)
 
@@ -77,7 +77,19 @@ class SavedPartition(Cells):
     @property
     def made(self) -> Made:
         """What it was made of and by, with its certificate."""
-        return Made(self.model, self.versions, self.certificate)
+        return Made(self.model, self.versions, self.kept_certificate)
+
+    def certificate(self, full: bool = False) -> Certificate:
+        """The certificate as it came out when the partition was saved.
+
+        Raises
+        ------
+        ValueError
+            If all cells are to be checked, for which the network is needed.
+        """
+        if full and not self.kept_certificate.is_full:
+            raise ValueError("full: expected False for a partition from a file, which does not hold the network")
+        return self.kept_certificate
 
     @property
     def head(self) -> str:
@@ -216,7 +228,7 @@ def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedP
     return SavedPartition(
         Slice(arrays["origin"], arrays["basis"], arrays["domain"], arrays.get("anchors")), planar, arrays["values"],
         arrays["tolerance"], about["n_close"], about["n_zero"], arrays.get("asked"),
-        certificate=Certificate(**known), model=model, versions=versions,
+        kept_certificate=Certificate(**known), model=model, versions=versions,
     )
 
 

@@ -115,3 +115,11 @@ class Tessellation:
         )
         cells: Int64 = found.reshape(points.shape[:-1])
         return cells
+
+    def _check_inside(self, points: Float64, name: str) -> None:
+        """Raise ValueError if one of the points (..., 2) lies outside the domain; `name` is the user's for them."""
+        places = points.reshape(-1, 2)
+        outside = places[self.locate(places) < 0]
+        if len(outside):
+            raise ValueError(f"{name}: expected points of the domain, got {len(outside):,} of {len(places):,} outside, "
+                             f"the first at ({outside[0, 0]:g}, {outside[0, 1]:g})")

@@ -63,7 +63,7 @@ def n_cores() -> int:
 
 def n_loop_cores() -> int:
     """The same, and where torch is not loaded as many as this process may use."""
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         return n_cores()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
