@@ -16,6 +16,7 @@ from cases import cases
 from oracle import mlp, square
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.analysis import derivatives
+from splinecam_widget.engine.hats import hats_of
 from splinecam_widget.engine.partition import Partition
 
 WIDE = 1e-6
@@ -133,11 +134,25 @@ class Skips(nn.Module):
         return self.d(torch.relu(third - 0.2) + second)
 
 
+class Token(nn.Module):
+    """One layer bends what depends on the size of the batch alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.c = nn.Linear(2, 12), nn.Linear(8, 12), nn.Linear(24, 2)
+        self.token = nn.Parameter(torch.randn(1, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        token = torch.relu(self.b(self.token.expand(x.shape[0], 8)))
+        return self.c(torch.cat([torch.relu(self.a(x)), token], 1))
+
+
 @pytest.mark.parametrize("net", [
-    Skips(), Branches(), mlp(2, 30, 30, 30, 3, seed=1),
+    Skips(), Branches(), Token(), mlp(2, 30, 30, 30, 3, seed=1),
     nn.Sequential(nn.Unflatten(1, (1, 1, 2)), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(),
                   nn.Conv2d(4, 3, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(6, 2)),
-], ids=["skips", "branches", "mlp", "convolutions"])
+], ids=["skips", "branches", "token", "mlp", "convolutions"])
 def test_what_bends_otherwise_is_added(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     """At one place of every cell of the layers before, or at one of every cell that the layer makes."""
     net = net.double().eval()
@@ -154,11 +169,32 @@ def test_what_bends_otherwise_is_added(net: nn.Module, monkeypatch: pytest.Monke
     monkeypatch.setattr(derivatives, "FLIPS", np.inf)
     expected = partition.affine_maps()
     assert n_calls == 0
-    monkeypatch.setattr(derivatives, "FLIPS", 0)
+    monkeypatch.setattr(derivatives, "_hats_that_pay", lambda network, _, after, *__: hats_of(after, network.shapes))
     assert_right(partition, net)
     assert n_calls > 0
     for found, other in zip(partition.affine_maps(), expected):
         np.testing.assert_allclose(found, other, rtol=0, atol=1e-13 * (1 + np.abs(other).max()))
+
+
+def test_what_is_added_is_not_looked_for_where_few_cells_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding it takes longer than it saves."""
+    partition = compute_partition(mlp(2, 40, 40, 40, 3, seed=5), square())
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(derivatives, "hats_of", lambda stage, *rest: asked.append(stage.kept) or hats_of(stage, *rest))
+    partition.affine_maps([0])
+    assert not asked
+    partition.affine_maps(np.arange(40))
+    assert set(asked) <= {(partition.network.output_name,)}  # three outputs, which may pay
+    partition.affine_maps()
+    assert len(set(asked)) > 1
+
+
+def test_the_users_default_device_is_not_used() -> None:
+    partition = compute_partition(mlp(2, 40, 40, 40, 3, seed=5), square())
+    with torch.device("meta"):
+        found = partition.affine_maps()
+    for one, other in zip(found, partition.affine_maps()):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_cell_may_be_asked_for_twice() -> None:

@@ -12,6 +12,7 @@ import shapely
 
 from exported import lone, part, reloaded, several, single
 from splinecam_widget import Partition
+from splinecam_widget.analysis import geojson
 from splinecam_widget.engine.boundary import winners_of
 from test_imports import imported
 
@@ -53,6 +54,31 @@ def test_dict_and_file_are_one_and_valid(make: Any, edges: bool, tmp_path: Path)
     assert json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8")) == found
     assert found["record"] == p.record()
     assert len(of_kind(found, "edge")) == (len(p.edges) if edges else 0)
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.geojson"
+    several().to_geojson(path)
+    before = path.read_bytes()
+
+    def interrupted(rows: Any) -> Any:
+        yield from (f"{row[0]}" for _, row in zip(range(3), rows))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(geojson, "_edge_texts", interrupted)
+    monkeypatch.setattr(geojson, "FEATURES_AT_A_TIME", 2)
+    with pytest.raises(KeyboardInterrupt):
+        several().to_geojson(path, edges=True)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("n", [1, 3, 10**6])
+def test_runs_of_features_make_one_file(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = several()
+    monkeypatch.setattr(geojson, "FEATURES_AT_A_TIME", n)
+    p.to_geojson(tmp_path / "a.geojson", edges=True)
+    assert json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8")) == p.to_geojson(edges=True)
 
 
 def test_cells(tmp_path: Path) -> None:

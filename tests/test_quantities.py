@@ -9,7 +9,8 @@ from torch import nn
 
 from oracle import UNIT_ROUNDOFF, loops_of, mlp, square
 from splinecam_widget import Slice, compute_partition
-from splinecam_widget.analysis import quantities
+from splinecam_widget.analysis import counting, nearest, quantities, statistics
+from splinecam_widget.engine import cells
 from splinecam_widget.engine.partition import Partition
 
 
@@ -70,3 +71,23 @@ def test_corners_on_the_border_are_corners() -> None:
 
     upper = Slice.from_basis([0.0, 0.0], torch.eye(2), domain=[[-1, 0], [1, 0], [1, 1], [-1, 1]])
     assert sorted(compute_partition(largest, upper).statistics().n_sides.tolist()) == [3, 4, 4]
+
+
+def test_several_threads_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In runs of a few, which one thread takes otherwise."""
+    net, plane = mlp(2, 16, 16, 3, seed=1), square()
+    points = np.random.default_rng(0).uniform(-1, 1, (100, 2))
+
+    def measured() -> list[np.ndarray]:
+        partition = compute_partition(net, plane)
+        counts, near = partition.counts_around(points, 0.2), partition.distance_to_boundary(points)
+        return [partition.statistics().inradii, partition.region_ids, counts.n_cells, counts.n_regions, counts.n_vertices,
+                near.distance, near.nearest, near.segment]
+
+    expected = measured()
+    for module, name in ((statistics, "CELLS_AT_A_TIME"), (cells, "EDGES_AT_A_TIME"), (counting, "POINTS_AT_A_TIME"),
+                         (nearest, "POINTS_AT_A_TIME")):
+        assert getattr(module, name) > 1000
+        monkeypatch.setattr(module, name, 7)
+    for found, other in zip(measured(), expected):
+        np.testing.assert_array_equal(found, other)

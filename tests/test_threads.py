@@ -56,6 +56,17 @@ class TestLoops:
         name = threading.current_thread().name
         assert threads.loops_in_runs(lambda *_: threading.current_thread().name, 5, 3) == [name]
 
+    def test_within_a_run_there_are_no_more_threads(self) -> None:
+        """Which would wait for one another."""
+        found = threads.loops_in_runs(lambda *_: threads.loops_in_runs(lambda begin, end: end - begin, 8, 3), 60, 1)
+        assert found == [[3, 3, 2]] * 60
+
+    def test_as_the_process_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then a pool takes no more."""
+        name = threading.current_thread().name
+        threads._loop_pool(3).shutdown()
+        assert threads.loops_in_runs(lambda *_: threading.current_thread().name, 8, 3) == [name] * 3
+
     def test_errors_come_through(self) -> None:
         with pytest.raises(ZeroDivisionError):
             threads.loops_in_runs(lambda begin, _: 1 // (4 - begin), 12, 2)

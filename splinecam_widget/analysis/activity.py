@@ -11,7 +11,7 @@ from splinecam_widget.engine import _dissolving_kernels
 from splinecam_widget.engine.graph import component_ids
 
 from . import _activity_kernels
-from .changes import Entries, changes_of, cut_numbers
+from .changes import Entries, cut_numbers
 from .quantities import largest_cells
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def active_counts(partition: Partition) -> Int64:
     A pattern here is that of the signs at a cell's vertices. It may differ from `Partition.patterns`, which asks the cell's
     centroid, where a unit's largest value on the cell is as small as its rounding error.
     """
-    changes = changes_of(partition)
+    changes = partition._changes
     entries = changes.entries
     found = np.full((partition.n_cells, len(entries.n_units)), NO_COUNT, np.int64)
     if not entries.n_columns:

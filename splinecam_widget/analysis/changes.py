@@ -24,8 +24,9 @@ Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 
-MOST_PAIRS = 1 << 22
-"""Of entries that compete in the windows of one layer: 64 MiB. Changes of larger ones are not looked up."""
+MOST_PAIRS = 1 << 20
+"""Of entries that compete in the windows of one layer: 16 MiB, and twice that while they are sorted. Changes of larger ones are
+not looked up."""
 
 
 @dataclass(frozen=True, eq=False)

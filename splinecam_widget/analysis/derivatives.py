@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,10 +104,8 @@ def derivatives_along(
     centroids = partition.centroids
     widest = max(stage.width for stage in network.stages)
     n_places = [1 + np.count_nonzero(np.diff(of_each)) for of_each in ancestry.largest]
-    hats = [_hats_that_pay(network, before, after, n_places[layer:layer + 2])
-            for layer, before, after in zip(network.layer_of_cut, network.stages, network.stages[1:])]
 
-    def read(rows: slice) -> None:
+    def read(hats: list[Hats | None], rows: slice) -> None:
         levels = [(starts, centroids[largest]) for starts, largest in ancestry.between(rows)]
         values, tangents = _run(network, hats, partition.plane.to_input, levels, directions, coefficients)
         where = ancestry.order[rows]
@@ -115,16 +114,28 @@ def derivatives_along(
         slopes[where] = np.moveaxis(tangents, 0, 2)[of_cell]
 
     chunks = row_chunks_of_width((1 + m) * widest, len(cells))
-    apart(lambda tick: on_all_cores(read, chunks, tick=tick), lambda: None)
+    def work(tick: Callable[[], None]) -> None:
+        hats = [_hats_that_pay(network, before, after, n_places[layer:layer + 2], tick)
+                for layer, before, after in zip(network.layer_of_cut, network.stages, network.stages[1:])]
+        on_all_cores(partial(read, hats), chunks, tick=tick)
+
+    apart(work, lambda: None)
     return outputs, slopes
 
 
-def _hats_that_pay(network: Network, before: Stage, after: Stage, n_places: list[int]) -> Hats | None:
-    """Of the stage after a cut that makes so many places, the second number, of the first."""
+def _hats_that_pay(
+    network: Network, before: Stage, after: Stage, n_places: list[int], tick: Callable[[], None]
+) -> Hats | None:
+    """Of the stage after a cut that makes so many places, the second number, of the first.
+
+    Finding them takes as long as running the stage at one place for each entry that it keeps.
+    """
     assert before.cut is not None
-    if FLIPS * n_places[1] > n_places[0] * math.prod(network.shapes[before.cut.sources[0]]) ** 2:
+    n_kept = sum(math.prod(network.shapes[name]) for name in after.kept)
+    n_units = math.prod(network.shapes[before.cut.sources[0]])
+    if n_places[1] - n_places[0] < n_kept or FLIPS * n_places[1] > n_places[0] * n_units ** 2:
         return None
-    return hats_of(after, network.shapes)
+    return hats_of(after, network.shapes, tick)
 
 
 def _run(
@@ -144,8 +155,8 @@ def _run(
         level = layer + 1
         parents = np.searchsorted(starts, levels[level][0], side="right") - 1
         moves = np.ascontiguousarray(((levels[level][1] - places[parents]) @ coefficients).T)
-        if its_hats is not None:
-            before, along = _flat(rows[its_hats.source], 1), _flat(tangents[its_hats.source], 2)
+        if its_hats is not None and its_hats.source in tangents:  # else it depends on the batch's size alone
+            before, along = (_flat(of_all[its_hats.source].contiguous(), axes) for of_all, axes in ((rows, 1), (tangents, 2)))
             rows, tangents = _carried(*_after(stage, rows, tangents), parents, moves)
             for name, columns in its_hats.columns.items():
                 _derivative_kernels.add_hats(
@@ -172,8 +183,8 @@ def _carried(rows: Tensors, tangents: Tensors, parents: Int64, moves: Float64) -
 
 
 def _flat(x: torch.Tensor, axes: int) -> Float64:
-    """All that follows the first axes as one. Of what is contiguous, the same memory."""
-    found: Float64 = x.contiguous().view(*x.shape[:axes], -1).numpy()
+    """The same memory, with all that follows the first axes as one."""
+    found: Float64 = x.view(*x.shape[:axes], -1).numpy()
     return found
 
 

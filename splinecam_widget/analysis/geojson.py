@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from io import TextIOWrapper
 from itertools import chain, islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from splinecam_widget.engine.boundary import winners_of
 from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.garbage import without_collections
 from splinecam_widget.engine.planar import Int64
+from splinecam_widget.engine.replacing import replacing
 
 from .polylines import Polylines
 
@@ -54,6 +55,8 @@ def feature_collection(cells: Cells, edges: bool, boundary: bool, level: float) 
 def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: bool, level: float) -> None:
     """The same as a file, a feature a line: made as text at once, in which every corner is formatted only once.
 
+    An older file of that name stays whole until the new one is.
+
     Raises
     ------
     OSError
@@ -69,7 +72,7 @@ def write(path: str | os.PathLike[str], cells: Cells, edges: bool, boundary: boo
         if boundary:
             lines = winners.boundary.polylines
             features = chain(features, _line_texts(_line_rows(lines, _texts(lines.points))))
-        with Path(path).open("w", encoding="utf-8") as file:
+        with replacing(path) as binary, TextIOWrapper(binary, encoding="utf-8", newline="\n") as file:
             file.write(f'{{"type":"FeatureCollection","record":{record},"features":[\n')
             separator = ""
             while run := list(islice(features, FEATURES_AT_A_TIME)):

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from splinecam_widget.engine.compute import partition_of
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.warmup import small_network
 
-from . import _derivative_kernels, _statistics_kernels
+from . import _derivative_kernels, _line_kernels, _statistics_kernels
 from .boundaries import interpolated_outputs
 from .comparing import compare
 from .lines import compute_line
@@ -37,7 +38,7 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         ("maps", lambda: _maps(partition)),
         ("counts around points", lambda: [partition.counts_around([[0.1, 0.2]], 0.5, norm).areas for norm in (1, 2)]),
         ("graphs", lambda: _graphs(partition)),
-        ("lines", lambda: compute_line(network, [-1.0, -0.9], [1.0, 0.8]).class_changes()),
+        ("lines", lambda: _lines(network)),
         ("pictures", lambda: partition.to_png(width=32)),
         ("comparison", lambda: compare(partition, partition).shared_length),
     )
@@ -56,9 +57,19 @@ def _boundaries(partition: Partition) -> None:
 
 def _statistics(statistics: Statistics) -> None:
     _ = statistics.summary, statistics.inradii, statistics.n_active, statistics.n_sides, statistics.boundary_distances
+    _ = statistics.offsets
     planar, none = statistics.cells.planar, np.zeros(1, np.int64)  # asked for where edges of one unit meet
     _statistics_kernels.edges_of_label(
         planar.cell_vertices[:0], planar.cell_edges[:0], none, none, planar.edge_layer, planar.edge_unit)
+
+
+def _lines(network: Network) -> None:
+    compute_line(network, [-1.0, -0.9], [1.0, 0.8]).class_changes()
+    # Used by large networks, and by curves with tables of knots.
+    rows, ends, numbers, units, offsets = (np.zeros((2, 1)), np.zeros((0, 2), np.int32), np.zeros(0), np.zeros(0, np.int32),
+                                           np.zeros(1, np.int64))
+    _line_kernels.rows_by_sorted_hats(rows, rows, ends, numbers, units, offsets, units, rows, True, offsets[:0], rows[:0])
+    _line_kernels.knot_crossings(ends, rows, np.zeros(1), numbers, 0.0)
 
 
 def _maps(partition: Partition) -> None:

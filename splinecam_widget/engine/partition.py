@@ -22,6 +22,7 @@ from .records import Made, model_record, package_versions
 from .threads import on_all_cores
 
 if TYPE_CHECKING:
+    from splinecam_widget.analysis.changes import Changes
     from splinecam_widget.analysis.jacobians import ActiveUnits
     from splinecam_widget.analysis.statistics import Statistics
 
@@ -152,11 +153,15 @@ class Partition(Cells):
         return patterns_at(
             self.network, self.zero_tolerances, lambda rows: self.plane.to_input(points[rows]), len(points), layers, units)
 
-    def _edges_of_unit(self, layer: int, unit: int) -> Int64:
-        """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
+    @cached_property
+    def _changes(self) -> Changes:
         from splinecam_widget.analysis.changes import changes_of
 
-        changes = changes_of(self)
+        return changes_of(self)
+
+    def _edges_of_unit(self, layer: int, unit: int) -> Int64:
+        """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
+        changes = self._changes
         doubtful = np.flatnonzero(~changes.is_known & (self.edge_layer >= 0) & (self.edge_layer <= layer))
         cells, places = np.unique(self.edge_cells[doubtful], return_inverse=True)
         # Knot by knot and comparison by comparison, so one column in so many is of this unit.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +19,7 @@ from .certificate import Certificate
 from .layers import Layer
 from .planar import PlanarComplex
 from .records import Made
+from .replacing import replacing
 from .slices import Slice, polygon_area
 
 FORMAT = "splinecam_widget.partition"
@@ -130,19 +129,8 @@ def write(path: str | os.PathLike[str], cells: Cells) -> None:
         arrays["anchors"] = plane.anchors
     if cells.asked is not None:
         arrays["asked"] = cells.asked
-    target = Path(path)
-    beside = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with beside.open("xb") as file:
-            _write_arrays(file, {"about": np.array(json.dumps(about)), **arrays})
-        beside.replace(target)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, os.fspath(path)) from None  # of the kind that the number stands for
-    finally:
-        with suppress(OSError):  # what kept it from being written may keep it from being removed
-            beside.unlink()
+    with replacing(path) as file:
+        _write_arrays(file, {"about": np.array(json.dumps(about)), **arrays})
 
 
 def _write_arrays(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from .errors import Cancelled
@@ -101,7 +102,7 @@ def _pool_of(n: int, name: str) -> ThreadPoolExecutor:
 
 @cache
 def _loop_pool(n: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n, "splinecam-loops")
+    return ThreadPoolExecutor(n, "splinecam-loops", setattr, (_local, "is_loop", True))
 
 
 def forget_pools() -> None:
@@ -210,9 +211,21 @@ def in_runs(
 def loops_in_runs(work: Callable[[int, int], T], n: int, size: int) -> list[T]:
     """`work(begin, end)` for consecutive runs of `n` things, on several threads, where it runs compiled loops and no torch.
 
-    Does not load torch, for partitions from files.
+    Does not load torch, for partitions from files. Where such work asks for more of it, or the process is ending, that is done
+    here.
     """
     if n < LEAST_RUNS * size:
         return [work(0, n)]
     bounds = [*range(0, n, size), n]
-    return list(_loop_pool(n_loop_cores()).map(work, bounds[:-1], bounds[1:]))
+    futures = []
+    try:
+        for begin, end in pairwise(() if hasattr(_local, "is_loop") else bounds):
+            futures.append(_loop_pool(n_loop_cores()).submit(work, begin, end))
+    except RuntimeError:  # no thread takes more at the end
+        pass
+    try:
+        found = [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+    return found + [work(begin, end) for begin, end in pairwise(bounds[len(futures):])]
