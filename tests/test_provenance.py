@@ -243,6 +243,8 @@ class TestLayers:
             channel, row, column = partition.layers[0].place_of(partition.edge_unit[edge])
             assert np.abs(z[partition.edges[edge], channel, row, column]).max() < 1e-13
             assert partition.layers[0].unit_at((channel, row, column)) == partition.edge_unit[edge]
+        places = partition.layers[0].places_of(partition.edge_unit[of_first])
+        assert places.tolist() == [list(partition.layers[0].place_of(unit)) for unit in partition.edge_unit[of_first]]
 
     def test_names(self) -> None:
         layer = Layer("net.3", "relu", (4, 5, 6))
@@ -253,3 +255,8 @@ class TestLayers:
             layer.unit_at((0, 5, 0))
         with pytest.raises(ValueError, match=r"unit: expected a number from 0 to 119, got 120"):
             layer.place_of(120)
+        assert Layer("a", "relu", ()).places_of([0, 0]).shape == (2, 0)
+        assert layer.places_of([]).shape == (0, 3)
+        for units, text in (([0, 120], "numbers from 0 to 119, got 0 to 120"), ([0.5], "whole numbers"), (3, "whole numbers")):
+            with pytest.raises(ValueError, match=f"^units: expected {text}"):
+                layer.places_of(units)

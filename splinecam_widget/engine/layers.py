@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .arrays import as_count
+from .arrays import as_count, span_text
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Layer:
 
     @property
     def n_units(self) -> int:
+        """How many units the layer has."""
         return math.prod(self.shape)
 
     def place_of(self, unit: int) -> tuple[int, ...]:
@@ -48,6 +51,27 @@ class Layer:
         """
         self.check(unit)
         return tuple(int(i) for i in np.unravel_index(unit, self.shape)) if self.shape else ()
+
+    def places_of(self, units: Any) -> NDArray[np.int64]:
+        """The places (n, axes) int64 of many units (n,), as `place_of` gives them.
+
+        Raises
+        ------
+        ValueError
+            If they are no whole numbers, or one of them is no unit.
+
+        Examples
+        --------
+        >>> Layer("features.1", "relu", (16, 8, 8)).places_of([70, 0]).tolist()
+        [[1, 0, 6], [0, 0, 0]]
+        """
+        numbers = np.asarray(units)
+        if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
+            raise ValueError(f"units: expected whole numbers (n,), got {numbers.dtype} of shape {numbers.shape}")
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.n_units):
+            raise ValueError(f"units: expected numbers from 0 to {self.n_units - 1}, got {span_text(numbers)}")
+        axes = np.unravel_index(numbers.astype(np.int64), self.shape) if self.shape else ()
+        return np.array(axes, np.int64).reshape(len(self.shape), len(numbers)).T
 
     def unit_at(self, place: Sequence[int]) -> int:
         """The number of the unit at a place; the other way round as `place_of`.
