@@ -230,6 +230,7 @@ class TestRegions:
         np.testing.assert_allclose(np.sort(regions.frobenius_norms), [0, 1, 2], rtol=CLOSE, atol=CLOSE)
         np.testing.assert_allclose(np.sort(regions.offsets[:, 0]), [0, 0, 1 / 3], rtol=CLOSE, atol=CLOSE)
         assert regions.is_clipped.all()
+        np.testing.assert_allclose(regions.inradii, 1 / 3, rtol=1e-8)
         assert regions.n_vertices.tolist() == [8, 8, 8]  # corners, and where lines between cells end
         np.testing.assert_allclose(regions.vertex_ratios, math.hypot(2, 2 / 3) / (2 / 3), rtol=CLOSE)
         np.testing.assert_allclose(regions.radius_ratios, math.hypot(1, 1 / 3) / math.hypot(1 / 3, 1 / 3), rtol=CLOSE)
@@ -251,8 +252,39 @@ class TestRegions:
         assert len(floor.interiors) == 1
         np.testing.assert_allclose(regions.perimeters[outside], floor.length, rtol=1e-12)
         np.testing.assert_allclose(regions.areas[outside], floor.area, rtol=1e-12)
+        grid = np.linspace(-1, 1, 201)
+        places = shapely.points(*(axis.ravel() for axis in np.meshgrid(grid, grid)))
+        sampled = shapely.distance(places[shapely.contains(floor, places)], floor.boundary).max()
+        assert sampled - 1e-9 <= regions.inradii[outside] <= sampled + 0.01 * math.sqrt(0.5) + 1e-9
         border = shapely.MultiPoint(framed.vertices[framed.cell_vertices]).intersection(floor.boundary.buffer(1e-9))
         assert regions.n_vertices[outside] == len(shapely.union_all(shapely.set_precision(border, 1e-9)).geoms)
+
+    @cases(6)
+    @given(st.integers(0, 10_000))
+    def test_inner_circles_of_random_regions(self, seed: int) -> None:
+        """Against the farthest from the border of some places within; half of the lines change nothing."""
+        net = mlp(2, 10, 6, 1, seed=seed)
+        with torch.no_grad():
+            net[2].weight[:, ::2] = 0.0
+        partition = compute_partition(net, square())
+        regions = partition.statistics().regions
+        assert (regions.n_cells > 1).any()
+        polygons = np.array(polygons_of(partition))
+        for r in np.flatnonzero(regions.areas > 1e-6):
+            union = shapely.union_all(polygons[partition.region_ids == r])
+            left, bottom, right, top = union.bounds
+            x, y = np.meshgrid(np.linspace(left, right, 60), np.linspace(bottom, top, 60))
+            places = shapely.points(x.ravel(), y.ravel())
+            sampled = shapely.distance(places[shapely.contains(union, places)], union.boundary).max(initial=0.0)
+            step = math.hypot(right - left, top - bottom) / 59
+            assert sampled - 1e-8 <= regions.inradii[r] <= sampled + step
+
+    def test_active_units_are_those_of_the_largest_cell(self, merged: Partition) -> None:
+        found = merged.statistics()
+        for r, active in enumerate(found.regions.n_active):
+            cells = np.flatnonzero(merged.region_ids == r)
+            largest = cells[merged.areas[cells].argmax()]
+            assert active.tolist() == [pattern.sum() for pattern in merged.patterns(largest[None])]
 
     def test_second_moments_are_those_of_the_union(self, merged: Partition) -> None:
         found = merged.statistics()

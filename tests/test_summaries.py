@@ -156,6 +156,7 @@ class TestPandas:
         assert table.index.name == "region"
         np.testing.assert_array_equal(table["perimeter"], found.regions.perimeters)
         np.testing.assert_array_equal(table["is_clipped"], found.regions.is_clipped)
+        np.testing.assert_array_equal(table[["n_active_0", "n_active_1"]], found.regions.n_active)
 
     def test_inner_ones_keep_their_ids(self, found: Statistics) -> None:
         np.testing.assert_array_equal(found.to_pandas(inner=True).index, np.flatnonzero(~found.is_clipped))
@@ -167,6 +168,7 @@ class TestPandas:
         table = load_partition(path).statistics().to_pandas()
         assert len(table) == partition.n_cells
         assert not [name for name in table if name.startswith("n_active")]
+        assert not [name for name in load_partition(path).statistics().regions_to_pandas() if name.startswith("n_active")]
 
     def test_missing_pandas_is_named(self, found: Statistics, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pandas", None)

@@ -17,6 +17,7 @@ from splinecam_widget.engine.threads import loops_in_runs
 
 from . import _statistics_kernels, quantities, summaries
 from .nearest import distances_to_segments
+from .shapes import region_inradii
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
@@ -328,8 +329,7 @@ class Statistics:
 class RegionStatistics:
     """Measures of every linear region: neighbouring cells with one affine map, merged. A region need not be convex.
 
-    Lengths and areas are in units of input space. Radii of inner circles and numbers of active units are of cells only: a
-    region's inner circle has no closed form, and its cells differ in active units that make no difference to the outputs.
+    Lengths and areas are in units of input space.
 
     Attributes
     ----------
@@ -466,6 +466,30 @@ class RegionStatistics:
         return self.of_cells.offsets[self._largest_cells]
 
     @cached_property
+    def inradii(self) -> Float64:
+        """(R,) float64: radius of the largest circle in each region, units of input space.
+
+        Raises
+        ------
+        ImportError
+            If a region has several cells and shapely is not installed.
+
+        Notes
+        -----
+        Of a region of one cell that of the cell. Of others there is no closed form: shapely searches until it is within 1e-9
+        of the root of the region's area.
+        """
+        return region_inradii(self.cells, self.of_cells.inradii)
+
+    @property
+    def n_active(self) -> Int64:
+        """(R, L) int64: active units of each layer on the largest cell of each region, as `Statistics.n_active`.
+
+        The region's other cells differ from it in units that make no difference to the outputs there.
+        """
+        return self.of_cells.n_active[self._largest_cells]
+
+    @cached_property
     def is_clipped(self) -> Bool:
         """(R,) bool: whether a side of one of its cells lies on the domain's border."""
         return self._summed(self.of_cells.is_clipped.astype(np.float64)) > 0
@@ -476,4 +500,6 @@ class RegionStatistics:
 
     def to_pandas(self, inner: bool = False) -> Any:
         """A DataFrame with a row for each region, as `Statistics.to_pandas`."""
-        return summaries.table_of(self, REGION_COLUMNS, "region", inner, {}, {})
+        known = self.of_cells.count_active is not None
+        more = {f"n_active_{layer}": column for layer, column in enumerate(self.n_active.T)} if known else {}
+        return summaries.table_of(self, REGION_COLUMNS, "region", inner, {}, more)
