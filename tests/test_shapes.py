@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import shapely
 
 from exported import lone, part, reloaded, several, single
+from splinecam_widget.analysis.shapes import region_inradii
 
 
 @pytest.mark.parametrize("make", [several, single, lone, part])
@@ -48,3 +50,8 @@ def test_says_what_is_missing(method: str, name: str, monkeypatch: pytest.Monkey
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"^{method} needs {name}: pip install 'splinecam_widget\[analysis\]'$"):
         getattr(lone(), method)()
+
+
+def test_a_cell_without_area_has_no_say_in_the_circle_of_its_region() -> None:
+    cells = SimpleNamespace(region_ids=np.array([0, 0, 1, 1]), areas=np.array([2.0, 0.0, 0.0, 3.0]), n_regions=2)
+    assert region_inradii(cells, np.array([0.5, 0.0, 0.0, 0.75])).tolist() == [0.5, 0.75]

@@ -16,7 +16,7 @@ from torch import nn
 
 from oracle import mlp, square
 from splinecam_widget import Slice, compute_partition, load_partition, partition_many, summary_table
-from splinecam_widget.analysis import statistics, summaries
+from splinecam_widget.analysis import region_statistics, statistics, summaries
 from splinecam_widget.analysis.statistics import Statistics
 from splinecam_widget.engine.partition import Partition
 
@@ -88,9 +88,9 @@ class TestQuantiles:
         np.testing.assert_array_equal(found.quantiles(name, [0, 0.3, 1]), np.quantile(column, [0, 0.3, 1]))
         np.testing.assert_array_equal(found.quantiles(name, 0.5, inner=True), np.quantile(column[~found.is_clipped], 0.5))
 
-    @pytest.mark.parametrize("name", statistics.REGION_COLUMNS)
+    @pytest.mark.parametrize("name", region_statistics.REGION_COLUMNS)
     def test_of_regions_are_numpys(self, found: Statistics, name: str) -> None:
-        column = getattr(found.regions, statistics.REGION_COLUMNS[name])
+        column = getattr(found.regions, region_statistics.REGION_COLUMNS[name])
         assert len(column) == found.cells.n_regions
         np.testing.assert_array_equal(found.regions.quantiles(name, 0.25), np.quantile(column, 0.25))
 
@@ -241,4 +241,4 @@ def test_statistics_of_a_file_need_no_torch(partition: Partition, tmp_path: Path
 
 def test_names_of_means_are_columns() -> None:
     assert set(summaries.MEANS) <= set(statistics.CELL_COLUMNS)
-    assert set(summaries.REGION_MEANS) <= set(statistics.REGION_COLUMNS)
+    assert set(summaries.REGION_MEANS) <= set(region_statistics.REGION_COLUMNS)

@@ -71,7 +71,7 @@ def region_inradii(cells: Cells, of_cells: Float64) -> Float64:
     """
     ids, has_area = cells.region_ids, cells.areas > 0
     found: Float64 = np.zeros(cells.n_regions)
-    found[ids] = of_cells
+    found[ids[has_area]] = of_cells[has_area]
     n_cells = np.bincount(ids[has_area], minlength=cells.n_regions)
     several = np.flatnonzero(n_cells > 1)
     if len(several):

@@ -14,7 +14,8 @@ from splinecam_widget.engine.cells import Cells
 from .optional import package
 
 if TYPE_CHECKING:
-    from .statistics import RegionStatistics, Statistics
+    from .region_statistics import RegionStatistics
+    from .statistics import Statistics
 
 MEANS = ("area", "perimeter", "n_vertices", "n_sides", "eccentricity", "vertex_ratio", "inradius", "slope_norm")
 """Of cells, in summaries."""
@@ -47,7 +48,8 @@ def summary_of(statistics: Statistics) -> dict[str, float]:
     >>> found["cell_area_mean"], found["cell_density"], found["n_inner_cells"]
     (1.0, 1.0, 0)
     """
-    from .statistics import CELL_COLUMNS, REGION_COLUMNS
+    from .region_statistics import REGION_COLUMNS
+    from .statistics import CELL_COLUMNS
 
     cells, regions = statistics.cells, statistics.regions
     found: dict[str, float] = {
@@ -98,7 +100,8 @@ def text_of(statistics: Statistics) -> str:
     >>> print(text_of(partition.statistics()).splitlines()[0])
     4 cells (0 inner), 4 linear regions (0 inner), on an area of 4
     """
-    from .statistics import CELL_COLUMNS, REGION_COLUMNS
+    from .region_statistics import REGION_COLUMNS
+    from .statistics import CELL_COLUMNS
 
     found = statistics.summary
     lines = [
@@ -138,6 +141,11 @@ def table_of(
     table.index.name = index
     table.attrs["record"] = measures.cells.record()
     return table[~measures.is_clipped] if inner else table
+
+
+def active_columns(measures: Statistics | RegionStatistics, is_known: bool) -> dict[str, NDArray[Any]]:
+    """Numbers of active units for a table, a column for each layer; none where the network is not known."""
+    return {f"n_active_{layer}": column for layer, column in enumerate(measures.n_active.T)} if is_known else {}
 
 
 def summary_table(partitions: Iterable[Any], names: Sequence[Any] | None = None, pandas: bool = False) -> Any:
