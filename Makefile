@@ -88,7 +88,7 @@ bench: setup
 	@$(RUN) benchmarks/analysis.py
 
 benchmark: setup
-	@$(RUN) benchmarks/engine.py --quick
+	@$(RUN) benchmarks/engine.py --quick --name ''
 
 zoo: setup
 	@$(RUN) benchmarks/zoo.py
