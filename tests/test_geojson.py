@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npt
 
 from exported import lone, part, reloaded, several, single
 from splinecam_widget import Partition
@@ -54,6 +57,16 @@ def test_dict_and_file_are_one_and_valid(make: Any, edges: bool, tmp_path: Path)
     assert json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8")) == found
     assert found["record"] == p.record()
     assert len(of_kind(found, "edge")) == (len(p.edges) if edges else 0)
+
+
+@given(npt.arrays(np.float64, st.tuples(st.integers(0, 20), st.just(2)),
+                  elements=st.floats(allow_nan=False, allow_infinity=False)))
+def test_texts_read_as_the_same_numbers(points: Any) -> None:
+    texts = geojson._texts(points)
+    assert len(texts) == len(points)
+    for text, (x, y) in zip(texts, points):
+        assert [a.hex() for a in json.loads(text)] == [float(x).hex(), float(y).hex()]
+    assert [float(a).hex() for a in geojson._number_texts(points[:, 0])] == [float(x).hex() for x in points[:, 0]]
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

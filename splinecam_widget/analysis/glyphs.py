@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.garbage import without_collections
 
 from .colours import hex_of
 from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, Drawing
@@ -36,8 +37,10 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
     owners = drawing.cells
     words, colour_ids = np.unique(drawing.colours, return_inverse=True)
     names = [hex_of(word) for word in words.tolist()]
+    with without_collections():
+        xs, ys = ([column[a:b] for a, b in pairwise(offsets)] for column in points)
     source = models.ColumnDataSource({
-        **{name: [column[a:b] for a, b in pairwise(offsets)] for name, column in zip(("xs", "ys"), points)},
+        "xs": xs, "ys": ys,
         "colour": [names[i] for i in colour_ids.ravel().tolist()], "cell": owners,
         "class": [drawing.class_names[k] for k in drawing.classes.tolist()], "area": cells.areas[owners],
         "slope_norm": cells.slope_norms[owners], "region": cells.region_ids[owners],
