@@ -16,7 +16,7 @@ from .engine.warmup import is_on_disk, is_warm, warm_up
 MODULES = (
     "torch.fx.experimental.symbolic_shapes", "torch._dynamo", "torch._functorch.aot_autograd", "torch.export._trace",
     "torch._export.passes.replace_with_hop_pass_util", "sympy.tensor.tensor",
-    "scipy.sparse.linalg", "scipy.spatial",
+    "scipy.sparse.linalg", "scipy.spatial", "numba",
 )
 """Most of the time of a process' first `torch.export`, and what is imported where it is used."""
 

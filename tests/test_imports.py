@@ -41,6 +41,11 @@ def test_a_widget_shows_its_picture_without_bokeh() -> None:
     assert "bokeh" not in imported(program)
 
 
+def test_numba_waits_for_the_first_loop() -> None:
+    program = "import splinecam_widget; from splinecam_widget import *"
+    assert {"torch", "anywidget"} <= set(imported(f"{program}; assert 'numba' not in sys.modules"))
+
+
 def test_the_server_extension_does_not_import_torch() -> None:
     assert not {"torch", "bokeh", "anywidget"} & set(imported("import splinecam_widget.nodelay"))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._sign_kernels import unit_key
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def pair_keys(cut, n_entries, n_windows):
     """What a hash changes by, for each pair of the entries of each window that win before and after, and the windows (n,)."""
     n = n_windows * (n_entries * (n_entries - 1) // 2)
@@ -23,7 +23,7 @@ def pair_keys(cut, n_entries, n_windows):
     return keys, windows
 
 
-@njit(cache=True, nogil=True)
+@loop
 def changes(
     beside, hashes, layers, units, n_units, cut_starts, cut_numbers, cut_widths, cut_columns, pair_keys, pair_windows
 ):
@@ -48,14 +48,14 @@ def changes(
     return columns, windows
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _window_of(difference, pair_keys, pair_windows):
     """The window that changes a hash by so much, -1 for none."""
     at = np.searchsorted(pair_keys, difference)
     return pair_windows[at] if at < len(pair_keys) and pair_keys[at] == difference else -1
 
 
-@njit(cache=True, nogil=True)
+@loop
 def add_hashes(hashes, cut, flags):
     """Into the hashes (n,) of patterns, the entries (n, m) of one cut."""
     for row in range(len(flags)):
@@ -64,7 +64,7 @@ def add_hashes(hashes, cut, flags):
                 hashes[row] ^= unit_key(cut, entry)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def walk(roots, flags, counts, offsets, cell_edges, beside, is_crossed, columns, layer_of_column, out):
     """Numbers of entries that are set, for every cell that can be reached from `roots`, into `out` (C, L).
 

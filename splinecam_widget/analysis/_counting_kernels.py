@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import inlined, loop
 
 UNIT_ROUNDOFF = 2.0**-53
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def length_of(x, y, norm):
     """Of a vector."""
     if norm == 2:
@@ -16,7 +17,7 @@ def length_of(x, y, norm):
     return abs(x) + abs(y) if norm == 1 else max(abs(x), abs(y))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def distance_to_segment(ax, ay, bx, by, norm):
     """Distance of the origin to a segment.
 
@@ -42,7 +43,7 @@ def distance_to_segment(ax, ay, bx, by, norm):
     return best
 
 
-@njit(cache=True, nogil=True)
+@loop
 def meets(x, y, radius, norm, points, vertices, lo, hi):
     """Whether a convex cell, counter-clockwise, has a point in the closed ball."""
     for k in range(lo, hi):  # most that meet it have a corner in it
@@ -59,7 +60,7 @@ def meets(x, y, radius, norm, points, vertices, lo, hi):
     return inside
 
 
-@njit(cache=True, nogil=True)
+@loop
 def boxes_of(points, ids, left, bottom, width, height, n):
     """The box of an n x n grid that each of some points lies in: its column times n, plus its row."""
     out = np.empty(len(ids), np.int64)
@@ -69,7 +70,7 @@ def boxes_of(points, ids, left, bottom, width, height, n):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def counts_in_balls(
     u, radii, norm, points, offsets, vertices, regions, left, bottom, width, height, n, starts, ids,
     anchor_boxes, alone_before, shared_starts, shared, vertex_starts, vertex_ids,
@@ -148,7 +149,7 @@ def counts_in_balls(
     return found
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _farthest(x, left, width, column, n, margin):
     """How far at most a number is from those of a column."""
     low = left + column * width / n - margin
@@ -156,7 +157,7 @@ def _farthest(x, left, width, column, n, margin):
     return max(abs(low - x), abs(high - x))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _nearest(x, left, width, column, n, margin):
     """How far at least a number is from those of a column."""
     low = left + column * width / n - margin
@@ -164,12 +165,12 @@ def _nearest(x, left, width, column, n, margin):
     return max(low - x, x - high, 0.0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _column(x, left, width, n):
     return int(min(max((x - left) / width * n, 0.0), n - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def ball_areas(u, radii, norm, polygon):
     """Area (n,) of the part of each ball that lies in a convex polygon."""
     out = np.empty(len(u))
@@ -184,7 +185,7 @@ def ball_areas(u, radii, norm, polygon):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _disc_area(x, y, radius, polygon):
     """Sum over the sides of the signed area of the disc within the triangle of its centre and the side."""
     total, n = 0.0, len(polygon)
@@ -213,7 +214,7 @@ def _disc_area(x, y, radius, polygon):
     return max(total, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _square_area(x, y, radius, norm, polygon):
     """The polygon, seen from the centre, cut along the four sides of the square that is the ball of norm 1, or 0."""
     n = len(polygon)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._cell_kernel import grown
 from splinecam_widget.engine._tie_kernels import winner_across
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def part_of(offsets, classes, c, k):
     """The part of cell c in which class k wins, -1 if there is none."""
     for p in range(offsets[c], offsets[c + 1]):
@@ -18,7 +18,7 @@ def part_of(offsets, classes, c, k):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@loop
 def parts_across_edges(points, edges, beside, offsets, vertices, values, tolerance, part_offsets, part_classes):
     """The parts that lie on both sides of a piece of positive length of an edge.
 

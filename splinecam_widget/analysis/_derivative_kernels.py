@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def add_hats(before, along, parents, moves, columns, rows, slopes):
     """Add to tensors what units change that are on the other side of zero than at the parent's place.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import loop
 
 SCALE = 2.0**512
 """Counts of shortest paths grow exponentially with distance and pass 2^1023 where a thousand lines lie between two cells.
 Each is kept as m SCALE^e with 1 <= m; what is smaller by SCALE or more than that is below every rounding."""
 
 
-@njit(cache=True, nogil=True)
+@loop
 def dependencies(offsets, neighbours, pair_ids, n_pairs, sources):
     """Sums over sources of the dependencies of nodes (N,) and of pairs (P,), after Brandes (2001).
 
@@ -73,7 +74,7 @@ def dependencies(offsets, neighbours, pair_ids, n_pairs, sources):
     return of_nodes, of_pairs
 
 
-@njit(cache=True, nogil=True)
+@loop
 def blocks_at_nodes(offsets, neighbours):
     """In how many biconnected components each node is: (N,), 0 without neighbours. After Hopcroft & Tarjan (1973).
 
@@ -115,7 +116,7 @@ def blocks_at_nodes(offsets, neighbours):
     return blocks
 
 
-@njit(cache=True, nogil=True)
+@loop
 def path_back(offsets, neighbours, is_tight, level, target):
     """The nodes from `target` back to the node of level 0: at each step, of the tight ones a level lower, the lowest id."""
     path = np.empty(level[target] + 1, np.int64)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._sign_kernels import sort_crossings
+from splinecam_widget.engine.loops import inlined, loop
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def knot_place(number, knots, period):
     """Place of a knot; of a periodic curve, knots are numbered on through all periods."""
     if period == 0.0:
@@ -16,7 +16,7 @@ def knot_place(number, knots, period):
     return (number // len(knots)) * period + knots[number % len(knots)]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def first_knot(low, knots, period):
     """Number of a knot that is not beyond the first one above `low`."""
     if period == 0.0:
@@ -24,7 +24,7 @@ def first_knot(low, knots, period):
     return (np.int64(np.floor((low - knots[0]) / period)) - 1) * len(knots)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def passed_knots(a, b, tolerance, knots, period):
     """Numbers [first, stop) of the knots between the values a and b of a unit, farther from both than the tolerance."""
     low, high = min(a, b), max(a, b)
@@ -38,7 +38,7 @@ def passed_knots(a, b, tolerance, knots, period):
     return number, stop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def knot_crossings(intervals, rows, tolerance, knots, period):
     """Where units with values `rows` (V, n) at the ends of intervals pass knots of one curve.
 
@@ -100,7 +100,7 @@ def knot_crossings(intervals, rows, tolerance, knots, period):
     return parents[:n_vertices].copy(), t[:n_vertices].copy(), units[:n_vertices].copy(), offsets, n_close
 
 
-@njit(cache=True, nogil=True)
+@loop
 def winner_right_of(here, there, tolerance):
     """The class that is the largest just right of a point: of those that tie there, the one ahead at the interval's right end.
 
@@ -119,7 +119,7 @@ def winner_right_of(here, there, tolerance):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@loop
 def class_walk(t, values, tolerance):
     """Where the largest of the outputs changes along a line, from its start to its end.
 
@@ -186,7 +186,7 @@ def class_walk(t, values, tolerance):
     return places[:m].copy(), before[:m].copy(), after[:m].copy(), cells[:m].copy(), first
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_by_sorted_hats(
     rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, ids, out
 ):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import inlined, loop
 
 LEAF = 4
 """Segments in a leaf of the tree."""
 
 
-@njit(cache=True, nogil=True)
+@loop
 def morton_codes(points):
     """Places (n,) uint64 of points (n, 2) on a curve on which near places are near points: 32 bits an axis, interleaved."""
     codes = np.empty(len(points), np.uint64)
@@ -32,7 +33,7 @@ def morton_codes(points):
     return codes
 
 
-@njit(cache=True, nogil=True)
+@loop
 def box_tree(segments, order):
     """Boxes (2 L, 4) of a full binary tree over segments (S, 2, 2) in an order, L a power of two of leaves of `LEAF` of them.
 
@@ -57,7 +58,7 @@ def box_tree(segments, order):
     return boxes
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def box_distance2(boxes, k, x, y):
     """Squared distance of a point to a box."""
     dx = max(boxes[k, 0] - x, 0.0, x - boxes[k, 2])
@@ -65,7 +66,7 @@ def box_distance2(boxes, k, x, y):
     return dx * dx + dy * dy
 
 
-@njit(cache=True, nogil=True)
+@loop
 def nearest_on_segment(segments, s, x, y):
     """The point of a segment that is nearest to (x, y), within the box of the segment's ends."""
     ax, ay, bx, by = segments[s, 0, 0], segments[s, 0, 1], segments[s, 1, 0], segments[s, 1, 1]
@@ -80,7 +81,7 @@ def nearest_on_segment(segments, s, x, y):
     return min(max(ax + t * ex, min(ax, bx)), max(ax, bx)), min(max(ay + t * ey, min(ay, by)), max(ay, by))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def nearest_segments(points, segments, order, boxes):
     """Distance (n,), nearest point (n, 2) and segment (n,) of points (n, 2); of several at one distance, the first segment.
 

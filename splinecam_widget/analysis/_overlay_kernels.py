@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._cell_kernel import grown
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def bounding_boxes(points, offsets):
     """Left, bottom, right, top (P, 4) of every polygon."""
     boxes = np.empty((len(offsets) - 1, 4))
@@ -21,7 +21,7 @@ def bounding_boxes(points, offsets):
     return boxes
 
 
-@njit(cache=True, nogil=True)
+@loop
 def bucketed(points, offsets, boxes, left, bottom, width, height, n):
     """Ids of convex polygons by the squares of an n x n grid that they may meet: offsets (n n + 1,), ids."""
     counts = np.zeros(n * n + 1, np.int64)
@@ -42,7 +42,7 @@ def bucketed(points, offsets, boxes, left, bottom, width, height, n):
     return starts, ids
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_in_column(points, begin, end, box, i, left, bottom, width, height, n):
     """The first and the last row of squares that a convex polygon may meet in column i; long thin ones meet few.
 
@@ -64,13 +64,13 @@ def rows_in_column(points, begin, end, box, i, left, bottom, width, height, n):
             min(column(high, bottom, height, n) + 1, column(box[3], bottom, height, n)))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def column(x, start, length, n):
     """The square of a coordinate, rounding and all: it grows with x, so boxes that overlap share one."""
     return min(max(int((x - start) / length * n), 0), n - 1)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def clipped(xy, n, other, begin, end, spare):
     """The part of a convex polygon that lies in another one (Sutherland and Hodgman 1974).
 
@@ -111,7 +111,7 @@ def clipped(xy, n, other, begin, end, spare):
     return xy, spare, n
 
 
-@njit(cache=True, nogil=True)
+@loop
 def overlaid(
     first, last, points, offsets, classes, cells, slopes, constants, boxes, other_points, other_offsets, other_classes,
     other_cells, other_slopes, other_constants, other_boxes, left, bottom, width, height, n_squares, starts, ids, width_bound,
@@ -199,7 +199,7 @@ def overlaid(
             corner_offsets[:n_different + 1].copy(), corner_classes[:n_different].copy())
 
 
-@njit(cache=True, nogil=True)
+@loop
 def shared_lengths(lines, others, left, bottom, width, height, n_squares, starts, ids, bound):
     """How much of each segment (L, 2, 2) lies on other ones (O, 2, 2), no farther from it than `bound`: (L,).
 

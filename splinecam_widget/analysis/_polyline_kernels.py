@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import loop
 
 NOWHERE, BORDER, JUNCTION, LOOSE = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@loop
 def joined(n_nodes, segments, labels, is_border):
     """Segments put together to lines that go on through every node of two segments with one label.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def fill(points, offsets, ids, raster, first_row):
     """Write `ids` of convex polygons into the pixels of `raster` (H, W) whose centres they contain.
 
@@ -44,7 +45,7 @@ def fill(points, offsets, ids, raster, first_row):
                 raster[r, c] = ids[p]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def thickened(lines, width):
     """Rectangles (4 L, 2) around segments (L, 2, 2), longer by half the width at either end, so that joints are filled."""
     corners = np.empty((4 * len(lines), 2))

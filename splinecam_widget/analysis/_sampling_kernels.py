@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._cell_measures import widest_triangle
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def interpolated(points, offsets, vertices, values, cells, u):
     """Outputs (n, K) at points u (n, 2) of cells (n,), from the three vertices of each that lie widest apart."""
     n_out = values.shape[1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinecam_widget.engine.loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def second_moments(points, offsets, vertices, centroids):
     """Integrals (C, 3) of x x, x y and y y over every cell, x and y counted from its centroid.
 
@@ -30,7 +31,7 @@ def second_moments(points, offsets, vertices, centroids):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def distance_ratios(points, offsets, vertices, centroids):
     """Largest over smallest distance (C, 2): between two vertices of a cell, and of a vertex from its centroid."""
     n_cells = len(offsets) - 1
@@ -50,7 +51,7 @@ def distance_ratios(points, offsets, vertices, centroids):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def inradii(points, offsets, vertices):
     """Radius (C,) of the largest circle inside every cell.
 
@@ -70,7 +71,7 @@ def inradii(points, offsets, vertices):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _inradius(points, loop, length, speed, turn, before, after):
     """Of one cell; the other arrays are room to work in. Side k goes from corner k, at which it turns, to the next."""
     n = len(loop)
@@ -114,7 +115,7 @@ def _inradius(points, loop, length, speed, turn, before, after):
         speed[i], speed[j] = faster_i, faster_j
 
 
-@njit(cache=True, nogil=True)
+@loop
 def offsets(values, slopes, points, first):
     """Outputs (C, K) at slice coordinates (0, 0), by the slopes (C, K, 2) from one vertex `first` (C,) of every cell."""
     n_cells, n_out = slopes.shape[0], slopes.shape[1]
@@ -126,7 +127,7 @@ def offsets(values, slopes, points, first):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def largest_of_groups(groups, areas, n_groups):
     """The cell (n_groups,) with the largest area of each group, the first of equal ones; -1 of a group without cells."""
     out = np.full(n_groups, -1)
@@ -137,7 +138,7 @@ def largest_of_groups(groups, areas, n_groups):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def same_labels(offsets, vertices, edges, layers, units):
     """Whether the sides (sum,) that meet at each corner of each cell were made by the same unit."""
     out = np.zeros(len(vertices), np.bool_)
@@ -148,7 +149,7 @@ def same_labels(offsets, vertices, edges, layers, units):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def edges_of_label(corners, sides, starts, around, layers, units):
     """How many edges (n,) at each of some vertices `corners` were made by the unit that made the edge in `sides`.
 

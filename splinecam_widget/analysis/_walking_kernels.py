@@ -9,13 +9,13 @@ outside the domain: so the walk cannot turn back to where it was, and ends outsi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinecam_widget.engine._cell_kernel import grown
 from splinecam_widget.engine._cell_measures import UNIT_ROUNDOFF
+from splinecam_widget.engine.loops import inlined, loop
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def height(points, v, ax, ay, dx, dy, noise):
     """How far a vertex is left of the line from a along d, times its length; 0 where rounding decides."""
     x, y = points[v, 0] - ax, points[v, 1] - ay
@@ -26,7 +26,7 @@ def height(points, v, ax, ay, dx, dy, noise):
     return p - q
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def place_along(points, v, h, w, h2, ax, ay, dx, dy):
     """Where the line crosses the edge between two vertices with their heights, as a share of d; at the vertex of height 0."""
     length2 = dx * dx + dy * dy
@@ -40,7 +40,7 @@ def place_along(points, v, h, w, h2, ax, ay, dx, dy):
     return t + s * (t2 - t)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def walk(points, edges, beside, offsets, vertices, cell_edges, ax, ay, dx, dy, noise, of_zero):
     """The cells that a line passes through the domain, in order.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._sign_kernels import sign_at
+from .loops import inlined, loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def sign_on_chord(rows, tolerance, unit, a, b, s, c, d, t, r):
     """Sign of a unit at `r` between two places: at `s` on edge (a, b) and at `t` on edge (c, d)."""
     p = rows[a, unit] + s * (rows[b, unit] - rows[a, unit])
@@ -21,7 +21,7 @@ def sign_on_chord(rows, tolerance, unit, a, b, s, c, d, t, r):
     return 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def inner_sign(table, row, unit, a, b, s, rows, tolerance, ends, t):
     """Sign of a unit where the chord from border vertex `a` to `b` is cut at `s`; border signs stand in `table` from `row`.
 
@@ -35,7 +35,7 @@ def inner_sign(table, row, unit, a, b, s, rows, tolerance, ends, t):
     return np.int64(sign_on_chord(rows, tolerance, unit, ends[a, 0], ends[a, 1], t[a], ends[b, 0], ends[b, 1], t[b], s))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def halves(
     lo, hi, cell_vertices, cell_edges, edges, vertex_offsets, first_edge_vertex, positive, negative, unit,
     loop_v, loop_e, signs,
@@ -86,7 +86,7 @@ def halves(
     return n, cut1, cut2
 
 
-@njit(cache=True, nogil=True)
+@loop
 def fill_table(
     lo, hi, cell_vertices, cell_edges, edges, positive, negative, vertex_offsets, crossing_offsets, crossing_units,
     crossing_places, local_of, units, m, size, table,
@@ -120,7 +120,7 @@ def fill_table(
         n_border += count
 
 
-@njit(cache=True, nogil=True)
+@loop
 def turning_places(table, row, n_border):
     """Where a unit goes from + to - and where from - to +, and how often it turns; its signs stand in `table` from `row` on."""
     k = np.int64(0)

@@ -12,7 +12,6 @@ is a function of that vertex alone, so both sides of every chord see the same si
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._border_kernels import fill_table, halves, inner_sign, turning_places
 from ._sign_kernels import lowest_bit, popcount, sign_at, unit_key
@@ -26,11 +25,12 @@ from ._tracing_kernels import (
     trace_faces,
     value_scratch,
 )
+from .loops import loop
 
 _ONE = np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def grown(array, size):
     """The array with room for at least `size` entries (rows), its content kept."""
     if size <= len(array):
@@ -41,7 +41,7 @@ def grown(array, size):
     return larger
 
 
-@njit(cache=True, nogil=True)
+@loop
 def split_cells(
     begin, end, layer, cell_offsets, cell_vertices, cell_edges, cell_hashes,
     edges, positive, negative, rows, tolerance,
@@ -663,7 +663,7 @@ def split_cells(
     )
 
 
-@njit(cache=True, nogil=True)
+@loop
 def place_cells(
     offsets, vertices, edges, hashes, parents, chord_ends, chord_weights, chord_places, new_edges, new_units,
     all_offsets, all_vertices, all_edges, all_hashes, all_parents, all_ends, all_weights, all_places, all_new_edges, all_units,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .loops import loop
 
 UNIT_ROUNDOFF = 2.0**-53
 
 
-@njit(cache=True, nogil=True)
+@loop
 def areas_and_centroids(points, offsets, vertices):
     """Area (C,) and centroid (C, 2) of every cell, relative to its first vertex so that small cells lose no digits."""
     n_cells = len(offsets) - 1
@@ -41,7 +42,7 @@ def areas_and_centroids(points, offsets, vertices):
     return areas, centroids
 
 
-@njit(cache=True, nogil=True)
+@loop
 def n_flat(points, offsets, vertices, error):
     """How many cells are no polygon, or turn right at a corner by more than `error` times the lengths of the sides there."""
     found = 0
@@ -58,7 +59,7 @@ def n_flat(points, offsets, vertices, error):
     return found
 
 
-@njit(cache=True, nogil=True)
+@loop
 def cells_beside_edges(n_edges, edges, offsets, vertices, cell_edges):
     """The cells (E, 2) left and right of every edge, -1 outside."""
     beside = np.full((n_edges, 2), -1, np.int32)
@@ -69,7 +70,7 @@ def cells_beside_edges(n_edges, edges, offsets, vertices, cell_edges):
     return beside
 
 
-@njit(cache=True, nogil=True)
+@loop
 def gradients(points, values, offsets, vertices):
     """Gradient (C, K, 2) of the values on every cell, from its largest triangle at the first vertex's longest diagonal."""
     n_cells, n_out = len(offsets) - 1, values.shape[1]
@@ -87,7 +88,7 @@ def gradients(points, values, offsets, vertices):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def widest_triangle(points, vertices, lo, hi):
     """Three vertices of a convex cell and twice their area: the one farthest from the first, and that farthest from both."""
     a = vertices[lo]
@@ -107,7 +108,7 @@ def widest_triangle(points, vertices, lo, hi):
     return a, b, d, area
 
 
-@njit(cache=True, nogil=True)
+@loop
 def same_map_across(points, edges, beside, offsets, vertices, values, tolerance):
     """Whether the affine map goes on unchanged across each edge: (E,) bool, False on the border.
 
@@ -151,7 +152,7 @@ def same_map_across(points, edges, beside, offsets, vertices, values, tolerance)
     return same
 
 
-@njit(cache=True, nogil=True)
+@loop
 def bucket_cells(points, offsets, vertices, left, bottom, width, height, n):
     """Cells by the squares of an n x n grid that their bounding boxes touch: offsets (n n + 1,), cell ids."""
     counts = np.zeros(n * n + 1, np.int64)
@@ -180,7 +181,7 @@ def bucket_cells(points, offsets, vertices, left, bottom, width, height, n):
     return starts, ids
 
 
-@njit(cache=True, nogil=True)
+@loop
 def locate_points(u, points, offsets, vertices, left, bottom, width, height, n, starts, ids):
     """The cell of each point (n, 2); on an edge, the lowest id; -1 outside.
 

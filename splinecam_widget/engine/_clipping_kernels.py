@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def heights_over(polygon, normals, points):
     """Distances (n, k) of points from the lines through a polygon's sides, positive on the left of each.
 
@@ -22,7 +23,7 @@ def heights_over(polygon, normals, points):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def cells_above(offsets, vertices, rows, new_rows):
     """Whether the corners' values of every function sum to more than zero, for each cell (C,).
 
@@ -46,7 +47,7 @@ def cells_above(offsets, vertices, rows, new_rows):
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def compacted(kept, points, edges, edge_layer, edge_unit, offsets, vertices, cell_edges, hashes):
     """The complex of some of the cells, renumbered in order; edges that lose a cell become border.
 

@@ -7,13 +7,13 @@ few hundred cells more than the work itself. Knows no network; arrays in, arrays
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._cell_kernel import split_cells
 from ._sign_kernels import edge_crossings, edge_pieces, pack_signs, rows_at
+from .loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def dense_rows(old, edge_ends, edge_t, chord_ends, chord_weights, above, below, matrix, bias):
     """What a matrix (n, m) makes of an activation with slopes `above` and `below` zero, as rows (V, m).
 
@@ -38,7 +38,7 @@ def dense_rows(old, edge_ends, edge_t, chord_ends, chord_weights, above, below, 
     return out
 
 
-@njit(cache=True, nogil=True)
+@loop
 def dense_bound(before, slope, kink_error, matrix, bias, sum_error, terms):
     """Bounds (2, m) of squared magnitudes and squared errors after it, as `rounding.step_bound` finds them."""
     n, m = matrix.shape
@@ -58,7 +58,7 @@ def dense_bound(before, slope, kink_error, matrix, bias, sum_error, terms):
     return after
 
 
-@njit(cache=True, nogil=True)
+@loop
 def dense_stage(
     old, edge_ends, edge_t, chord_ends, chord_weights, above, below, matrix, bias,
     before, slope, kink_error, sum_error, terms, confidence, lerp_error,

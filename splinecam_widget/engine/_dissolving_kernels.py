@@ -1,12 +1,12 @@
 """Compiled loops of `dissolving`: who wins on a cell, and how the sides of a joined cell follow one another."""
 
 import numpy as np
-from numba import njit
 
 from ._sign_kernels import unit_key
+from .loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def winner(cell, place, offsets, vertices, entries, tolerance):
     """The first entry of a place that may be the largest on a cell, by the means of its corners."""
     k, n = tolerance.shape
@@ -26,7 +26,7 @@ def winner(cell, place, offsets, vertices, entries, tolerance):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@loop
 def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
     """A hash of the winning entries of all places on each cell."""
     n = tolerance.shape[1]
@@ -38,7 +38,7 @@ def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
     return hashes
 
 
-@njit(cache=True, nogil=True)
+@loop
 def piece_hashes(layer, numbers):
     """A hash of the numbers (C, m) of the pieces that all units are on."""
     hashes = np.zeros(len(numbers), np.uint64)
@@ -48,7 +48,7 @@ def piece_hashes(layer, numbers):
     return hashes
 
 
-@njit(cache=True, nogil=True)
+@loop
 def changed_places(beside, places, offsets, vertices, entries, tolerance):
     """Of each edge, the place at which the winners of its two cells differ: the one given, or else the first."""
     found = places.copy()
@@ -63,7 +63,7 @@ def changed_places(beside, places, offsets, vertices, entries, tolerance):
     return found
 
 
-@njit(cache=True, nogil=True)
+@loop
 def loops(starts, tails, sides, edges, n_vertices):
     """The order in which each cell's half-edges follow one another."""
     walk = np.empty(len(tails), np.int64)

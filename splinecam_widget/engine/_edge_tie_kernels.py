@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._cell_kernel import grown
 from ._tie_kernels import clear_winners, linked, place_between, set_key, tie_between, winner_across
+from .loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def ties_along_edges(points, edges, beside, offsets, vertices, values, tolerance):
     """Parts of inner edges along which outputs tie for the maximum and different classes win on either side.
 
@@ -105,7 +105,7 @@ def ties_along_edges(points, edges, beside, offsets, vertices, values, tolerance
     return segments[:n].copy(), classes[:n].copy(), cells[:n].copy(), keys[:n].copy(), links[:n_links].copy()
 
 
-@njit(cache=True, nogil=True)
+@loop
 def edges_at_level(edges, beside, offsets, vertices, heights, tolerance):
     """Edges along which a function is zero, but those with no cell beside them on which it is anything else.
 
@@ -133,7 +133,7 @@ def edges_at_level(edges, beside, offsets, vertices, heights, tolerance):
     return found[:n].copy(), is_turned[:n].copy()
 
 
-@njit(cache=True, nogil=True)
+@loop
 def farthest_from_zero(c, offsets, vertices, heights):
     """The height of largest magnitude at the vertices of a cell, 0 for cell -1."""
     far = 0.0

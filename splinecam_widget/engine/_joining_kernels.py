@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .loops import loop
 
 
-@njit(cache=True, nogil=True)
+@loop
 def border_ring(edge_layer, cell_offsets, cell_vertices, cell_edges, n_vertices):
     """The border as a ring: for every vertex on it the next one counter-clockwise, with edge and cell; -1 elsewhere.
 
@@ -29,7 +30,7 @@ def border_ring(edge_layer, cell_offsets, cell_vertices, cell_edges, n_vertices)
     return following, edge, cell_of, is_ring
 
 
-@njit(cache=True, nogil=True)
+@loop
 def seam_between(edges, edge_layer, following, start, stop):
     """The border from one vertex on it to another, and the inner edges that end on the way.
 
@@ -70,7 +71,7 @@ def seam_between(edges, edge_layer, following, start, stop):
     return vertices[:n].copy(), ending, before, is_plain
 
 
-@njit(cache=True, nogil=True)
+@loop
 def renumbered(n, gone, first):
     """Numbers from `first` on for `n` things in order but those that are `gone`, which have -1; and the one behind the last."""
     out = np.zeros(n, np.int32)
@@ -82,7 +83,7 @@ def renumbered(n, gone, first):
     return out, first
 
 
-@njit(cache=True, nogil=True)
+@loop
 def put_rows(rows, new_ids, out):
     """Rows to their new places; those with -1 go nowhere."""
     for i in range(len(rows)):
@@ -91,7 +92,7 @@ def put_rows(rows, new_ids, out):
                 out[new_ids[i], k] = rows[i, k]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def put_edges(edges, edge_layer, edge_unit, vertex_map, edge_map, out_edges, out_layer, out_unit):
     """Edges to their new places, between the new ids of their ends."""
     for e in range(len(edges)):
@@ -101,7 +102,7 @@ def put_edges(edges, edge_layer, edge_unit, vertex_map, edge_map, out_edges, out
             out_layer[at], out_unit[at] = edge_layer[e], edge_unit[e]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def sewn_cells(
     offsets, vertices, edges, vertex_map, edge_map, seam_of, other_offsets, other_vertices, other_edges, other_vertex_map,
     other_edge_map, other_seam_of, seam_cells, other_seam_cells, seam_edges, other_seam_edges, across,

@@ -6,7 +6,8 @@ Arrays in, arrays out. A *row* is the vector of a tensor's entries at one vertex
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .loops import inlined, loop
 
 _ONE = np.uint64(1)
 _SIX = np.int64(6)
@@ -15,7 +16,7 @@ _GATHER = np.uint64(0x0102040810204080)
 _TOP = np.uint64(56)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def popcount(word):
     """Number of set bits of a 64-bit word."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -24,13 +25,13 @@ def popcount(word):
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def lowest_bit(word):
     """Position of the lowest set bit of a non-zero word."""
     return popcount((word & (~word + _ONE)) - _ONE)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def unit_key(layer, unit):
     """A 64-bit random number for one unit (splitmix64), the same in every slice (Zobrist hashing); 0 for layer -1."""
     if layer < 0:
@@ -42,7 +43,7 @@ def unit_key(layer, unit):
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def peaks(rows):
     """Largest magnitude (n,) in each column of rows (V, n); NaN where there is one."""
     found = np.zeros(rows.shape[1])
@@ -52,7 +53,7 @@ def peaks(rows):
     return found
 
 
-@njit(cache=True, nogil=True)
+@loop
 def pack_signs(rows, tolerance, positive, negative, peak):
     """Signs of rows (V, n) as bit words (V, W): entries > tolerance, entries < -tolerance; peak (n,) = max |entry|.
 
@@ -88,7 +89,7 @@ def pack_signs(rows, tolerance, positive, negative, peak):
     return n_zero
 
 
-@njit(cache=True, nogil=True)
+@loop
 def repack_signs(rows, units, before, after, positive, negative, peak):
     """New values (V, m) of some units into what `pack_signs` made of all; returns how many more entries are neither.
 
@@ -114,7 +115,7 @@ def repack_signs(rows, units, before, after, positive, negative, peak):
     return n_more
 
 
-@njit(cache=True, nogil=True)
+@loop
 def computed_units(tolerance, n_words):
     """Units with a rounding error, as bits."""
     computed = np.zeros(n_words, np.uint64)
@@ -123,14 +124,14 @@ def computed_units(tolerance, n_words):
     return computed
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def sign_at(positive, negative, vertex, unit):
     """Sign (-1, 0, 1) of a unit at an old vertex."""
     word, bit = unit >> _SIX, np.uint64(unit & _LOW)
     return np.int64((positive[vertex, word] >> bit) & _ONE) - np.int64((negative[vertex, word] >> bit) & _ONE)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def edge_crossings(begin, end, edges, positive, negative, rows, tolerance):
     """Crossings of edges `begin` to `end`, in order along each, crossings nearer than the tolerance sharing one vertex.
 
@@ -192,7 +193,7 @@ def edge_crossings(begin, end, edges, positive, negative, rows, tolerance):
     return offsets, units, places, parents[:n_vertices].copy(), t[:n_vertices].copy(), vertex_offsets, n_close
 
 
-@njit(cache=True, nogil=True)
+@loop
 def sort_crossings(parameters, units, start, stop):
     """Sort both by parameter, equal ones by unit, as they come; most edges have one or two."""
     if stop - start > 32:
@@ -209,7 +210,7 @@ def sort_crossings(parameters, units, start, stop):
         parameters[at], units[at] = parameter, unit
 
 
-@njit(cache=True, nogil=True)
+@loop
 def edge_pieces(edges, layers, units, vertex_offsets, first_vertex, chords, layer, chord_units):
     """Every edge cut at its new vertices, and after them the pieces `chords` (N, 2) of chords, which are of one layer.
 
@@ -238,7 +239,7 @@ def edge_pieces(edges, layers, units, vertex_offsets, first_vertex, chords, laye
     return pieces, piece_layers, piece_units
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, start, out):
     """Interpolated rows at new vertices, from number `start` on; those on edges come first.
 
@@ -262,14 +263,14 @@ def rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, start, out):
                 out[k, j] = p + r * (q - p)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_at_some(rows, edge_ends, edge_t, chord_ends, chord_weights, ids, out):
     """As `rows_at`, at the new vertices `ids`."""
     for k in range(len(ids)):
         rows_at(rows, edge_ends, edge_t, chord_ends, chord_weights, ids[k], out[k : k + 1])
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_by_hats(
     rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old,
     start, stop,
@@ -296,7 +297,7 @@ def rows_by_hats(
             rows[n_old + i, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - total[j]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def rows_on_chords(
     rows, before, positive, negative, chord_ends, chord_weights, chord_places, order, begins, first, last, n_old_and_edges,
     columns, has_columns,
@@ -367,7 +368,7 @@ def rows_on_chords(
                 rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j]) - (hats[k, j] + r * total[j])
 
 
-@njit(cache=True, nogil=True)
+@loop
 def plain_ends(edge_ends, positive, negative, tolerance):
     """Whether both ends of each edge (N, 2) have a sign for every unit that has a rounding error."""
     n_words = positive.shape[1]

@@ -12,18 +12,18 @@ Where more classes tie than a key names, links join the keys of one place.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._cell_kernel import grown
+from .loops import inlined, loop
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def place_between(v, w):
     """The first number of a key on the edge between two vertices, or at the vertex that is both."""
     return min(np.int64(v), np.int64(w)) << 32 | max(np.int64(v), np.int64(w))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def set_key(key, place, p, q, r):
     """Write a key; classes in any order, -1 for r where there are two."""
     key[0] = place
@@ -35,7 +35,7 @@ def set_key(key, place, p, q, r):
             key[1], key[2] = key[2], key[1]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def tie_between(values, v, w, k, j):
     """Where classes k and j tie between two vertices: 0 at the lower one, 1 at the other. Equal for both orders of both."""
     a, b = min(v, w), max(v, w)
@@ -45,7 +45,7 @@ def tie_between(values, v, w, k, j):
     return min(max(d / (d - d2), 0.0), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def linked(links, n, place, p, q, r, p2, q2, r2):
     """Links with one more, between two keys of one place."""
     links = grown(links, n + 1)
@@ -54,7 +54,7 @@ def linked(links, n, place, p, q, r, p2, q2, r2):
     return links
 
 
-@njit(cache=True, nogil=True)
+@loop
 def clear_winners(values, tolerance):
     """The class (V,) that is larger than every other by more than their rounding, -1 where none is.
 
@@ -74,7 +74,7 @@ def clear_winners(values, tolerance):
     return winners
 
 
-@njit(cache=True, nogil=True)
+@loop
 def candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates):
     """Writes the classes that may win somewhere on a cell, in order, and returns how many.
 
@@ -122,7 +122,7 @@ def candidates_of(lo, hi, vertices, values, tolerance, low, high, candidates):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@loop
 def winner_pieces(points, offsets, vertices, values, tolerance):
     """The parts of cells in which one class wins, for cells where more than one does.
 
@@ -316,7 +316,7 @@ def winner_pieces(points, offsets, vertices, values, tolerance):
             segment_keys[:n_segments].copy(), links[:n_links].copy())
 
 
-@njit(cache=True, nogil=True)
+@loop
 def links_at_corner(links, n, key, k, j, before, s_before, after, s_after, values, tolerance):
     """Links with those of a corner of class k's part where class j ties as well.
 
@@ -348,7 +348,7 @@ def links_at_corner(links, n, key, k, j, before, s_before, after, s_after, value
     return links, n
 
 
-@njit(cache=True, nogil=True)
+@loop
 def winner_across(points, vertices, offsets, values, tolerance, a, b, c, k, candidates, m):
     """The class that wins in cell c beside its edge (a, b), of the candidates that tie with k along the edge."""
     ex, ey = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]

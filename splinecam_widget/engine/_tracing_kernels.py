@@ -8,9 +8,9 @@ piece again for each unit that still crosses it. The order on a chord must be be
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ._sign_kernels import sort_crossings, unit_key
+from .loops import inlined, loop
 
 _ONE = np.int64(1)
 
@@ -24,7 +24,7 @@ FACES_A_LOOK = 1024
 """Faces that are followed between two looks whether to go on."""
 
 
-@njit(cache=True, nogil=True)
+@loop
 def chord_scratch(n):
     """Room for what is noted of `n` chords while a cell is traced; it is used again."""
     return (
@@ -32,13 +32,13 @@ def chord_scratch(n):
         np.empty(n, np.int32))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def value_scratch(n):
     """Room for values of `n` chords."""
     return np.empty(n), np.empty(n), np.empty(n)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def crossing_scratch(n):
     """Room for what is noted of `n` crossings, some of it twice."""
     return (
@@ -46,19 +46,19 @@ def crossing_scratch(n):
         np.empty(2 * n, np.int32), np.empty(2 * n, np.int32))
 
 
-@njit(cache=True, nogil=True)
+@loop
 def face_scratch(n):
     """Room for what is still to be followed of `n` pieces of chords."""
     return np.empty(2 * n, np.int32), np.empty(2 * n, np.int32)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def alternate(low, high, first, last):
     """Whether one of the places `low` and `high` of the border is between `first` and `last` and the other is not."""
     return ((low > first) & (low < last)) != ((high > first) & (high < last))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def is_minus_at(place, p, q):
     """Whether a place of the border is on the side of a chord from p to q where its unit is negative: between them."""
     if p < q:
@@ -66,7 +66,7 @@ def is_minus_at(place, p, q):
     return (place > p) | (place < q)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most, halt):
     """How many crossings there are; -1 if two chords share an end, there are more than `most`, or `halt` is set meanwhile.
 
@@ -100,7 +100,7 @@ def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most, halt)
     return total // 2
 
 
-@njit(cache=True, nogil=True)
+@loop
 def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords, values, crossings, s, halt):
     """Crossings in order along each chord: those of chord l are records `offsets[l]` to `offsets[l + 1]`.
 
@@ -164,7 +164,7 @@ def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords
     return True
 
 
-@njit(cache=True, nogil=True)
+@loop
 def trace_faces(
     n_border, border_vertex, border_edge, chord_p, chord_q, m, chord_at, units, layer, base_hash, chords, crossings, todo,
     is_done, todo_hash, first_vertex, first_edge, cell, n_cells, n_loop,
@@ -244,7 +244,7 @@ def trace_faces(
     return n_cells - first_cell == offsets[m] // 2 + m + 1
 
 
-@njit(cache=True, nogil=True)
+@loop
 def place_crossings(
     n_met, m, border_vertex, chord_p, chord_q, ends, t, units, chords, crossings, s, first_vertex, n_inner, n_edges,
     chord_ends, chord_weights, chord_places, new_edges, new_units,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba.core.registry import cpu_target
 
 from . import _cell_kernel, _cell_measures, _dense_kernels
 from .boundary import winners_of
@@ -74,6 +73,8 @@ def is_on_disk() -> bool:
 
 def _is_kept(kernel: Any) -> bool:
     """Numba's own index of a loop is empty where its source has changed; a key's second part is the processor."""
+    from numba.core.registry import cpu_target
+
     try:
         here = cpu_target.target_context.codegen().magic_tuple()
         return any(key[1] == here for key in kernel._cache._cache_file._load_index())

@@ -1,0 +1,65 @@
+"""Functions that numba compiles. Knows nothing of what they compute.
+
+numba is imported when the first of them is called, not with the package: it takes as long as all of the package's own modules.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+_lock = threading.RLock()
+_is_known = False
+
+
+class Loop:
+    """A function that is compiled at its first call, or loaded from disk; runs without the GIL.
+
+    Loops call each other as plain functions do. All attributes are those of numba's dispatcher.
+    """
+
+    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
+        update_wrapper(self, function)
+        self._function, self._options = function, options
+        self._dispatcher: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        return (self._dispatcher or self.dispatcher)(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked for by who looks what kind of object this is
+            raise AttributeError(name)
+        return getattr(self.dispatcher, name)
+
+    @property
+    def dispatcher(self) -> Any:
+        """What numba makes of the function."""
+        with _lock:
+            if self._dispatcher is None:
+                _make_known()
+                from numba import njit
+
+                self._dispatcher = njit(cache=True, nogil=True, **self._options)(self._function)
+        return self._dispatcher
+
+
+def loop(function: Callable[..., Any]) -> Loop:
+    """A function as a loop."""
+    return Loop(function)
+
+
+def inlined(function: Callable[..., Any]) -> Loop:
+    """A loop that becomes part of those that call it."""
+    return Loop(function, inline="always")
+
+
+def _make_known() -> None:
+    """Tell numba that a loop, where another calls it, is its dispatcher."""
+    global _is_known
+    if not _is_known:
+        from numba.extending import typeof_impl
+
+        typeof_impl.register(Loop)(lambda one, context: typeof_impl(one.dispatcher, context))
+        _is_known = True
