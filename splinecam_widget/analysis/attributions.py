@@ -26,7 +26,7 @@ def gradients_along(line: LinePartition, output: int | None) -> Float64:
             values = evaluate(line.network, x)[:, which]
             if not values.requires_grad:
                 return np.zeros_like(line.start)
-            (gradient,) = torch.autograd.grad(values, x, torch.from_numpy(widths[rows]), materialize_grads=True)
+            (gradient,) = torch.autograd.grad((values * torch.from_numpy(widths[rows])).sum(), x, materialize_grads=True)
         found: Float64 = gradient.sum(0).numpy()
         return found
 

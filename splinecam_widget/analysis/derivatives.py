@@ -229,12 +229,17 @@ def _derivatives(steps: tuple[Step, ...], sources: list[str], env: dict[str, Any
             return found
         # Differentiating backwards twice, unlike forward differentiation, changes nothing outside this thread.
         weights = torch.zeros_like(result, requires_grad=True)
-        backs = torch.autograd.grad(result, list(inputs.values()), weights, create_graph=True, materialize_grads=True)
+        backs = torch.autograd.grad(_product(result, weights), list(inputs.values()), create_graph=True, materialize_grads=True)
         parts = [(back, name) for back, name in zip(backs, sources) if back.requires_grad]
         for i in range(len(first) if parts else 0):
-            (found[i],) = torch.autograd.grad(
-                [back for back, _ in parts], weights, [moving[name][i] for _, name in parts], retain_graph=True)
+            products = [_product(back, moving[name][i]) for back, name in parts]
+            (found[i],) = torch.autograd.grad(products, weights, retain_graph=True)
     return found
+
+
+def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """One real number whose gradient with respect to `a` is `b`."""
+    return (a * b.conj()).real.sum() if a.is_complex() or b.is_complex() else (a * b).sum()
 
 
 def _bent_alone(step: Step) -> str:

@@ -193,7 +193,8 @@ def _extended(partition: Partition, middles: Float64, inner: Float64) -> Float64
     """Outputs (n, K) at inner points (n, 2) of cells, by the affine maps that the network has at the cells' middles (n, 2).
 
     Derivatives along a line by differentiating backwards twice: unlike forward-mode differentiation, that changes nothing
-    outside its thread, so a check in the background disturbs nobody.
+    outside its thread, so a check in the background disturbs nobody. Of sums: weights of its own make torch import its symbolic
+    shapes, which takes half a second.
     """
     x = torch.from_numpy(partition.plane.to_input(middles)).requires_grad_()
     along = torch.from_numpy(np.tensordot(inner - middles, partition.plane.basis, axes=(-1, 0)))
@@ -202,8 +203,8 @@ def _extended(partition: Partition, middles: Float64, inner: Float64) -> Float64
         weights = torch.zeros_like(values, requires_grad=True)
         if not values.requires_grad:
             return values.numpy()
-        (back,) = torch.autograd.grad(values, x, weights, create_graph=True)
-        (change,) = torch.autograd.grad(back, weights, along, materialize_grads=True)
+        (back,) = torch.autograd.grad((values * weights).sum(), x, create_graph=True)
+        (change,) = torch.autograd.grad((back * along).sum(), weights, materialize_grads=True)
     extended: Float64 = (values.detach() + change).numpy()
     return extended
 

@@ -21,6 +21,7 @@ from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Aff
 from .outputs import chosen_output, head_of
 from .reference import DoubleModel, InFloat64
 from .selections import SELECTIONS, rewritten, with_knots
+from .sequences import Program
 from .snapshot import snapshot
 from .spectra import complex_step
 from .tracing import (
@@ -148,7 +149,7 @@ def read(
     reading = _Walk(program, approximate).to(result)
     reading.was_training = was_training
     reading.input_shape = input_shape
-    reading.reference = DoubleModel(module.double(), place)
+    reading.reference = DoubleModel(module.double(), place, not isinstance(program, Program))
     return reading
 
 
@@ -193,7 +194,7 @@ class _Walk:
         Paths of modules that are refused as a whole.
     """
 
-    def __init__(self, program: torch.export.ExportedProgram, approximate: float | None) -> None:
+    def __init__(self, program: torch.export.ExportedProgram | Program, approximate: float | None) -> None:
         self.program = program
         self.approximate = approximate
         self.reading = Reading()

@@ -11,10 +11,11 @@ from torch.utils import _pytree as pytree
 
 from .errors import UnsupportedModelError, shape_text
 from .operations import HEADS
+from .sequences import Program
 from .tracing import name_of, shape_of
 
 
-def chosen_output(program: torch.export.ExportedProgram, output: str | int | None) -> tuple[int, Any]:
+def chosen_output(program: torch.export.ExportedProgram | Program, output: str | int | None) -> tuple[int, Any]:
     """Place among all outputs and node of the one that is looked at.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -42,13 +43,17 @@ class DoubleModel(nn.Module):
         With its parameters in float64.
     place : int
         Which of the tensors that it returns.
+    may_narrow : bool
+        Whether it may bring narrower floats along, or cast to them. Watching for them takes time, and makes torch import its
+        compiler.
     """
 
-    def __init__(self, module: nn.Module, place: int) -> None:
+    def __init__(self, module: nn.Module, place: int, may_narrow: bool = True) -> None:
         super().__init__()
         self.module = module
         self.place = place
+        self.may_narrow = may_narrow
 
     def forward(self, x: torch.Tensor) -> Any:
-        with InFloat64():  # type: ignore[no-untyped-call]
+        with InFloat64() if self.may_narrow else nullcontext():  # type: ignore[no-untyped-call]
             return pytree.tree_leaves(self.module(x))[self.place]

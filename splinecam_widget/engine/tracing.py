@@ -1,4 +1,4 @@
-"""A torch module as a graph of operations, by torch.export, and what one node of such a graph says."""
+"""A torch module as a graph of operations, mostly by torch.export, and what one node of such a graph says."""
 
 from __future__ import annotations
 
@@ -19,27 +19,31 @@ from torch.overrides import TorchFunctionMode
 from .errors import UnsupportedModelError, shape_text
 from .garbage import without_collections
 from .operations import AFFINE, WHOLE_MODULES
+from .sequences import Program, sequence
 
 TRACING = threading.RLock()
 """torch.export patches torch, `builtins.max`, `builtins.min` and `math.pow` while it traces. Two traces at a time break each
 other, and numba, which looks these functions up when it compiles or loads, must not meet them."""
 
 
-def traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    """The graph of a module for any batch size.
+def traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram | Program:
+    """The graph of a module for any batch size; of a plain sequence of layers without torch.export.
 
     Raises
     ------
     UnsupportedModelError
         If it cannot be traced.
     """
-    with TRACING, without_collections():
-        return _exported(module, input_shape)
-
-
-def _exported(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
     floats = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
     dtypes = [floats[0]] if floats else [torch.float32, torch.float64]
+    program = sequence(module, input_shape, dtypes[0])
+    if program is not None:
+        return program
+    with TRACING, without_collections():
+        return _exported(module, input_shape, dtypes)
+
+
+def _exported(module: nn.Module, input_shape: tuple[int, ...], dtypes: list[torch.dtype]) -> torch.export.ExportedProgram:
     for i, dtype in enumerate(dtypes):
         example = torch.zeros(2, *input_shape, dtype=dtype)
         try:
