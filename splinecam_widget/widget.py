@@ -6,7 +6,8 @@ import itertools
 import pathlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import anywidget
@@ -39,11 +40,12 @@ from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate
 from .engine.errors import Cancelled, UnsupportedModelError
+from .engine.garbage import without_collections
 from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain
-from .engine.warmup import is_on_disk, is_warm, warm_up
+from .engine.warmup import is_on_disk, is_ready, make_ready
 from .engine.watching import Budget
 
 MAX_CELLS = 1_000_000
@@ -358,16 +360,13 @@ class SplineCamWidget(anywidget.AnyWidget):
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
-            if not is_warm():
-                self._set_status("compiling", "Loading the engine's loops" if is_on_disk() else
-                                 "Compiling the engine's loops, once per machine (one to three minutes)")
-                warm_up()
-            self._set_status("computing", "Computing", asked)
-            shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
-            engine = time.perf_counter() - started
-            with self._lock:
-                self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
-            self._publish(shown, asked, {"received": received, "engine": engine})
+            with self._loops():
+                self._set_status("computing", "Computing", asked)
+                shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
+                engine = time.perf_counter() - started
+                with self._lock:
+                    self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
+                self._publish(shown, asked, {"received": received, "engine": engine})
             self._failure = self._check_failure = None
             self._renew_error()
             self._set_status(state_of(shown), text_of(shown), asked, shown)
@@ -377,6 +376,19 @@ class SplineCamWidget(anywidget.AnyWidget):
         except Exception as error:
             if not self._is_closed:
                 self._refuse(error, asked)
+
+    @contextmanager
+    def _loops(self) -> Iterator[None]:
+        """With the engine's loops compiled. A first picture that loads them is sent before garbage is looked for again."""
+        if is_ready():
+            yield
+            return
+        is_kept = is_on_disk()
+        self._set_status("compiling", "Loading the engine's loops" if is_kept else
+                         "Compiling the engine's loops, once per machine (one to three minutes)")
+        make_ready()
+        with without_collections() if is_kept else nullcontext():
+            yield
 
     def _sketch(self, sketched: Sketched, asked: dict[str, Any]) -> None:
         """Send what is known of a picture that takes long; it is not kept, as the picture follows."""

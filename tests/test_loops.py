@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from splinecam_widget.engine.loops import Loop, inlined, loop
+from splinecam_widget.engine.loops import Loop, compiler_lock, inlined, loop
 
 
 @inlined
@@ -68,3 +68,19 @@ def test_threads_that_call_first_at_a_time_share_what_is_compiled() -> None:
     assert len({id(dispatcher) for dispatcher in found}) == 1
     assert isinstance(found[0], Dispatcher)
     assert "numba" in sys.modules
+
+
+def test_nothing_is_compiled_while_a_thread_holds_the_lock() -> None:
+    def third(x: Any) -> Any:
+        return x / 3
+
+    one = loop(third)
+    found: list[float] = []
+    asking = threading.Thread(target=lambda: found.append(one(6.0)))
+    with compiler_lock():
+        asking.start()
+        asking.join(0.3)
+        assert not found
+        assert one(9.0) == 3.0, "this thread may"
+    asking.join()
+    assert found == [2.0]

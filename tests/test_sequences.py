@@ -13,10 +13,11 @@ from torch.nn.utils import parametrizations
 
 from splinecam_widget.engine import lowering
 from splinecam_widget.engine.errors import UnsupportedModelError
+from splinecam_widget.engine.loops import compiler_lock
 from splinecam_widget.engine.lowering import Reading, read
 from splinecam_widget.engine.network import Call
 from splinecam_widget.engine.sequences import LAYERS, sequence
-from splinecam_widget.engine.tracing import TRACING, _exported
+from splinecam_widget.engine.tracing import _exported
 
 
 def conv_net(**options: Any) -> nn.Sequential:
@@ -60,7 +61,7 @@ def exported(model: nn.Module, shape: tuple[int, ...], monkeypatch: pytest.Monke
     dtype = next((p.dtype for p in model.parameters()), torch.float32)
 
     def traced(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
-        with TRACING:
+        with compiler_lock():
             return _exported(module, input_shape, [dtype])
 
     with monkeypatch.context() as patch:

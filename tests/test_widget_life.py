@@ -40,8 +40,8 @@ class TestLoops:
         w.wait(SECONDS)
         said: list[tuple[str, str]] = []
         w.observe(lambda change: said.append((change["new"]["state"], change["new"]["text"])), ["status"])
-        monkeypatch.setattr(widget, "is_warm", lambda: False)
-        monkeypatch.setattr(widget, "warm_up", lambda: None)
+        monkeypatch.setattr(widget, "is_ready", lambda: False)
+        monkeypatch.setattr(widget, "make_ready", lambda: None)
         monkeypatch.setattr(widget, "is_on_disk", lambda: is_kept)
         w.x1 = IMAGES[5]
         w.wait(SECONDS)

@@ -5,13 +5,22 @@ numba is imported when the first of them is called, not with the package: it tak
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import update_wrapper
 from typing import Any
 
-_lock = threading.RLock()
+from .garbage import without_collections
+
 _is_known = False
+
+
+def compiler_lock() -> AbstractContextManager[None]:
+    """Numba's own lock, one for the process: while a thread holds it, no other compiles a loop or loads one from disk."""
+    from numba.core.compiler_lock import global_compiler_lock
+
+    held: AbstractContextManager[None] = global_compiler_lock
+    return held
 
 
 class Loop:
@@ -24,9 +33,16 @@ class Loop:
         update_wrapper(self, function)
         self._function, self._options = function, options
         self._dispatcher: Any = None
+        self._called: Any = None
 
     def __call__(self, *args: Any) -> Any:
-        return (self._dispatcher or self.dispatcher)(*args)
+        return self._first(args) if self._called is None else self._called(*args)
+
+    def _first(self, args: tuple[Any, ...]) -> Any:
+        with without_collections():  # what is loaded stays
+            found = self.dispatcher(*args)
+        self._called = self._dispatcher
+        return found
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked for by who looks what kind of object this is
@@ -36,7 +52,7 @@ class Loop:
     @property
     def dispatcher(self) -> Any:
         """What numba makes of the function."""
-        with _lock:
+        with compiler_lock():
             if self._dispatcher is None:
                 _make_known()
                 from numba import njit

@@ -18,12 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 from .errors import UnsupportedModelError, shape_text
 from .garbage import without_collections
+from .loops import compiler_lock
 from .operations import AFFINE, WHOLE_MODULES
 from .sequences import Program, sequence
-
-TRACING = threading.RLock()
-"""torch.export patches torch, `builtins.max`, `builtins.min` and `math.pow` while it traces. Two traces at a time break each
-other, and numba, which looks these functions up when it compiles or loads, must not meet them."""
 
 
 def traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram | Program:
@@ -39,7 +36,9 @@ def traced(module: nn.Module, input_shape: tuple[int, ...]) -> torch.export.Expo
     program = sequence(module, input_shape, dtypes[0])
     if program is not None:
         return program
-    with TRACING, without_collections():
+    # It patches torch, `builtins.max`, `builtins.min` and `math.pow` while it traces. Two traces at a time break each other,
+    # and numba, which looks these functions up when it compiles or loads, must not meet them.
+    with compiler_lock(), without_collections():
         return _exported(module, input_shape, dtypes)
 
 

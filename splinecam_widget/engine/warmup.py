@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,9 @@ from .operations import AFFINE, KINKS
 from .planar import Signs
 from .selections import Rewriting
 from .slices import Slice, rectangle
-from .tracing import TRACING
 
-_done = threading.Event()
+_warming = threading.Lock()
+_done, _ready = threading.Event(), threading.Event()
 
 
 def is_warm() -> bool:
@@ -29,19 +28,29 @@ def is_warm() -> bool:
     return _done.is_set()
 
 
+def is_ready() -> bool:
+    """Whether nothing is left to be compiled, as far as `make_ready` has found out."""
+    return _done.is_set() or _ready.is_set()
+
+
+def make_ready() -> None:
+    """Compile the loops unless they are on disk, from where each is loaded when it is first called."""
+    if not is_on_disk():
+        warm_up()
+    _ready.set()
+
+
 def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     """Compile every loop that partitions, changes of the view, boundaries and measures use, or load it from disk.
 
-    Safe to call from several threads; later calls return at once. Models are not traced meanwhile, and afterwards nothing is
-    left to be compiled or loaded in the middle of a trace.
+    Safe to call from several threads; later calls return at once.
 
     Parameters
     ----------
     report : callable
         Told in words what comes next.
     """
-    # Compiling makes cyclic garbage, and for minutes; loading makes what stays.
-    with TRACING, without_collections() if is_on_disk() else nullcontext():
+    with _warming:
         if _done.is_set():
             return
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
@@ -67,8 +76,9 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
 
 def is_on_disk() -> bool:
     """Whether numba keeps the loops of this source for this processor, so that `warm_up` only has to load them."""
-    return all(_is_kept(kernel) for kernel in (
-        _cell_kernel.split_cells, _dense_kernels.dense_stage, _cell_measures.locate_points))
+    with without_collections():  # numba may have to be imported
+        return all(_is_kept(kernel) for kernel in (
+            _cell_kernel.split_cells, _dense_kernels.dense_stage, _cell_measures.locate_points))
 
 
 def _is_kept(kernel: Any) -> bool:
