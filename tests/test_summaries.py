@@ -47,6 +47,10 @@ class TestSummary:
         assert numbers["n_regions"] == partition.n_regions < partition.n_cells
         assert numbers["area"] == 4
         assert numbers["cell_density"] == partition.n_cells / 4
+        edges = partition.vertices[partition.edges]
+        lengths = np.linalg.norm(edges[:, 1] - edges[:, 0], axis=1)
+        for i in range(len(partition.layers)):
+            np.testing.assert_allclose(numbers[f"layer_{i}_edge_length"], lengths[partition.edge_layer == i].sum(), rtol=1e-12)
         assert numbers["region_density"] == partition.n_regions / 4
         np.testing.assert_allclose(numbers["border_length"], 8, rtol=1e-12)
         np.testing.assert_allclose(
@@ -201,6 +205,12 @@ class TestSummaryTable:
         for key, column in plain.items():
             np.testing.assert_array_equal(mixed[key], column)
         assert mixed["name"].tolist() == [0, 1, 2]
+
+    def test_networks_of_other_depth_have_no_number_for_some_layers(self, partitions: list[Partition]) -> None:
+        deeper = compute_partition(mlp(4, 8, 8, 8, 2), partitions[0].plane)
+        table = summary_table([partitions[0], deeper])
+        assert np.isnan(table["layer_2_edge_length"]).tolist() == [True, False]
+        assert np.isfinite(table["layer_1_edge_length"]).all()
 
     def test_as_a_frame(self, partitions: list[Partition]) -> None:
         frame = summary_table(partitions, names=[10, 20, 30], pandas=True)

@@ -81,7 +81,10 @@ class Statistics:
 
     @cached_property
     def perimeters(self) -> Float64:
-        """(C,) float64: length of each cell's border, units of input space, the domain's border included."""
+        """(C,) float64: length of each cell's border, units of input space, the domain's border included.
+
+        The sum over its sides of sqrt(dx^2 + dy^2).
+        """
         return quantities.summed_over_sides(self.cells, self.edge_lengths)
 
     @cached_property
@@ -105,7 +108,11 @@ class Statistics:
 
     @property
     def centroids(self) -> Float64:
-        """(C, 2) float64: slice coordinates."""
+        """(C, 2) float64: slice coordinates of each cell's centre of mass, the mean of all its points.
+
+        With the corners p_i in order and their cross products c_i = x_i y_(i+1) - x_(i+1) y_i, it is the sum of
+        (p_i + p_(i+1)) c_i over 3 times the sum of c_i.
+        """
         return self.cells.centroids
 
     @cached_property
@@ -148,7 +155,17 @@ class Statistics:
 
     @cached_property
     def inradii(self) -> Float64:
-        """(C,) float64: radius of the largest circle in each cell."""
+        """(C,) float64: radius of the largest circle in each cell, units of input space.
+
+        The largest r for which some point c has n_k c + r <= d_k for all sides, with outer unit normals n_k at distances d_k:
+        the Chebyshev radius. It is found in closed form, as the time after which sides that move inwards at unit speed leave
+        nothing.
+
+        References
+        ----------
+        Boyd, Vandenberghe: Convex Optimization. Cambridge 2004, section 8.5.1: the Chebyshev centre of a polyhedron.
+        Aichholzer et al.: A novel type of skeleton for polygons. J.UCS 1 (1995): polygons whose sides move inwards.
+        """
         points, offsets, vertices = self.cells.vertices, self.cells.cell_offsets, self.cells.cell_vertices
         found: Float64 = np.concatenate(loops_in_runs(
             lambda begin, end: _statistics_kernels.inradii(points, offsets[begin:end + 1], vertices), len(offsets) - 1,
@@ -227,12 +244,16 @@ class Statistics:
 
     @cached_property
     def layer_lengths(self) -> Float64:
-        """(L,) float64: length of all edges that each layer of kinks made."""
+        """(L,) float64: length of all edges that each layer of kinks made, units of input space.
+
+        The sum of `edge_lengths` where `edge_layer` is that layer: an edge counts for the first layer that bends there. Over
+        the domain's area it is the density of the layer's edges.
+        """
         return self._lengths_by_layer[1:]
 
     @property
     def border_length(self) -> float:
-        """Length of the edges on the domain's border."""
+        """Length of the edges on the domain's border, units of input space."""
         return float(self._lengths_by_layer[0])
 
     @cached_property
@@ -248,7 +269,7 @@ class Statistics:
 
     @property
     def area(self) -> float:
-        """Of the domain."""
+        """Of the domain, squared units of input space."""
         return polygon_area(self.cells.plane.domain)
 
     def quantiles(self, name: str, q: Any, inner: bool = False) -> Float64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MEANS = ("area", "perimeter", "n_vertices", "n_sides", "eccentricity", "vertex_ratio", "inradius", "slope_norm")
 """Of cells, in summaries."""
 
+OF_A_LAYER = re.compile(r"layer_\d+_edge_length")
+"""Names of the numbers in a summary of which there are as many as the network has layers of kinks."""
+
 REGION_MEANS = ("area", "perimeter", "n_cells", "eccentricity", "slope_norm")
 
 
@@ -30,7 +34,8 @@ def summary_of(statistics: Statistics) -> dict[str, float]:
     -------
     dict
         n_cells, n_regions, n_vertices, n_edges; area of the domain; cell_density and region_density, counts for each unit of
-        area; edge_length (of all layers) and border_length; n_inner_cells, n_inner_regions: those not cut off by the border.
+        area; edge_length (of all layers), layer_0_edge_length, ... (of each) and border_length; n_inner_cells,
+        n_inner_regions: those not cut off by the border.
         For each measure of cells in `MEANS`, and of regions in `REGION_MEANS`: cell_<name>_mean and region_<name>_mean, and
         the same with inner_ before, over those not cut off. NaN where there are none.
 
@@ -58,6 +63,7 @@ def summary_of(statistics: Statistics) -> dict[str, float]:
         "area": statistics.area, "cell_density": cells.n_cells / statistics.area,
         "region_density": cells.n_regions / statistics.area,
         "edge_length": float(statistics.layer_lengths.sum()), "border_length": statistics.border_length,
+        **{f"layer_{i}_edge_length": length for i, length in enumerate(statistics.layer_lengths.tolist())},
     }
     whole: tuple[tuple[str, Any, Any, Any], ...] = (
         ("cell", statistics, CELL_COLUMNS, MEANS), ("region", regions, REGION_COLUMNS, REGION_MEANS))
@@ -148,6 +154,10 @@ def active_columns(measures: Statistics | RegionStatistics, is_known: bool) -> d
     return {f"n_active_{layer}": column for layer, column in enumerate(measures.n_active.T)} if is_known else {}
 
 
+def _are_same_but_layers(one: Iterable[str], other: Iterable[str]) -> bool:
+    return all(OF_A_LAYER.fullmatch(key) for key in set(one) ^ set(other))
+
+
 def summary_table(partitions: Iterable[Any], names: Sequence[Any] | None = None, pandas: bool = False) -> Any:
     """The summaries of many partitions side by side, as of `partition_many`.
 
@@ -164,7 +174,7 @@ def summary_table(partitions: Iterable[Any], names: Sequence[Any] | None = None,
     Returns
     -------
     dict of (n,) arrays, or DataFrame
-        "name", and a column for each number of `summary_of`.
+        "name", and a column for each number of `summary_of`; NaN for layers that a network does not have.
 
     Raises
     ------
@@ -196,14 +206,15 @@ def summary_table(partitions: Iterable[Any], names: Sequence[Any] | None = None,
             found.append(one)
         else:
             raise TypeError(f"partitions[{i}]: expected a Partition, its statistics or their summary, got {type(one).__name__}")
-        if found[i].keys() != found[0].keys():
+        if not _are_same_but_layers(found[i].keys(), found[0].keys()):
             raise ValueError(f"partitions[{i}]: expected a summary of the same numbers as the first, got {', '.join(found[i])}")
     if not found:
         raise ValueError("partitions: expected at least one, got none")
     labels = list(range(len(found))) if names is None else list(names)
     if len(labels) != len(found):
         raise ValueError(f"names: expected one for each of {len(found)} partitions, got {len(labels)}")
-    columns = {key: np.array([one[key] for one in found]) for key in found[0]}
+    deepest = max(found, key=len)
+    columns = {key: np.array([one.get(key, np.nan) for one in found]) for key in deepest}
     if pandas:
         return package("pandas", "summary_table").DataFrame(columns, index=labels).rename_axis("name")
     return {"name": np.array(labels), **columns}
