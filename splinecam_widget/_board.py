@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,10 +36,16 @@ class ImageBoard:
     images: Any
     labels: NDArray[np.int64] | None
     renderer: Renderer | None
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    @property
+    def positions(self) -> NDArray[np.float32]:
+        """(n, 2) float32: the middle of each image, y upwards; images are one apart. Made once, whoever asks first."""
+        with self._lock:
+            return self._positions
 
     @cached_property
-    def positions(self) -> NDArray[np.float32]:
-        """(n, 2) float32: the middle of each image, y upwards; images are one apart."""
+    def _positions(self) -> NDArray[np.float32]:
         from ._embedding import grid_positions  # which takes a moment to import
 
         return grid_positions(self.images)

@@ -7,7 +7,7 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import anywidget
@@ -194,6 +194,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self.observe(self._requested, ["_request"])
         self.on_msg(self._message)
         self._ask(Wish(), {"sequence": 0, "view_id": None})
+        if isinstance(board, ImageBoard):  # while the first picture's thread loads loops
+            self._answers.submit("board", lambda _: self._place(board))
 
     # -- what users call ---------------------------------------------------------------------------------------------
 
@@ -349,6 +351,11 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._answers.submit(("inspect", content["view_id"]), lambda _: self._inspect(content))
 
     # -- on the workers' threads ---------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _place(board: ImageBoard) -> None:
+        with suppress(Exception):  # raised again by the picture that needs it
+            _ = board.positions
 
     def _show(self, wish: Wish, number: int, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
         with self._lock:
