@@ -184,10 +184,13 @@ def _columns(
 ) -> Float64 | None:
     """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch.
 
-    None if the steps do otherwise than their derivative says: with a step of that kind there are no hats.
+    Of one matrix it is the matrix. None if the steps do otherwise than their derivative says: with a step of that kind there are no hats.
     """
     kink = next(step for step in stage.steps if step.kind == "kink")
     steps = tuple(step for step in stage.steps if step is not kink)
+    if len(steps) == 1 and steps[0].operation == "linear" and len(kink.shape) == 1:
+        matrix: Float64 = np.ascontiguousarray(steps[0].arguments["weight"].numpy().T)
+        return matrix
     n, m = math.prod(kink.shape), math.prod(shapes[name])
     made = {step.name for step in stage.steps}
     inputs = {source for step in steps for source in step.sources if source not in made}
