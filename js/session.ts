@@ -346,6 +346,7 @@ export class Session {
     // Where nothing could be drawn yet there is nothing to show but why.
     this.panels.hidden = view.state === "refused" || (isEmpty && view.state === "error");
     this.slice?.setNotice(isEmpty && isStale ? view.text : "");
+    this.certificate.setAside(view.state === "error" || view.state === "refused");
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

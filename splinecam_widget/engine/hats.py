@@ -184,7 +184,8 @@ def _columns(
 ) -> Float64 | None:
     """The affine map (n, m) from the kink's activation to a kept tensor, by differentiating one output for each of a batch.
 
-    Of one matrix it is the matrix. None if the steps do otherwise than their derivative says: with a step of that kind there are no hats.
+    Of one matrix it is the matrix. None if the steps do otherwise than their derivative says: with a step of that kind there
+    are no hats.
     """
     kink = next(step for step in stage.steps if step.kind == "kink")
     steps = tuple(step for step in stage.steps if step is not kink)

@@ -232,6 +232,7 @@ def test_a_refused_model_shows_why_and_nothing_else(opened: Open) -> None:
     widget.page.evaluate("text => { dev.model.assign('error', text); dev.model.assign('status', {state: 'refused'}); }", table)
     assert widget.status().text == "This model cannot be computed; see the message"
     assert not widget.part(SLICE).is_visible()
+    assert not widget.badge().is_visible()
     rows = widget.part("Error").locator("tbody tr").all()
     assert [row.locator("td").all_inner_texts() for row in rows] == [
         ["l", "LSTM", "(8, 8)", "it is recurrent and more", "convolutions over the time"]]
@@ -554,6 +555,20 @@ class TestCertificate:
         widget.badge().click()
         assert widget.badge().get_attribute("aria-expanded") == "false"
         assert widget.figures() == {}
+
+    def test_does_not_stand_beside_an_error(self, opened: Open) -> None:
+        widget = opened()
+        widget.wait_certificate("sound")
+        widget.badge().click()
+        box = widget.box("Certificate")
+        widget.page.evaluate("dev.model.assign('status', {state: 'error', text: 'Not drawn'})")
+        assert not widget.badge().is_visible()
+        assert widget.figures() == {}
+        now = widget.box("Certificate")
+        assert [now[side] for side in ("x", "width", "height")] == [box[side] for side in ("x", "width", "height")]
+        widget.page.evaluate("dev.model.assign('status', {state: 'exact', text: 'Exact'})")
+        assert widget.badge().is_visible()
+        assert widget.badge().inner_text().strip() == "Certified"
 
     def test_comes_into_sight(self, opened: Open) -> None:
         widget = opened(size=(1200, 810))
