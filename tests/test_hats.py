@@ -70,6 +70,7 @@ def made(kind: str) -> tuple[Any, Slice]:
     nets: dict[str, Any] = {
         "relu": mlp(2, 24, 24, 24, 3), "leaky": mlp(2, 16, 16, 16, 1, slope=0.2), "bias-free": mlp(2, 16, 16, 2, bias=False),
         "skips": Skips().eval(), "abs": absolute, "detached": Detached().eval(),
+        "residual": Residual().eval(),
         "padded maximum": nn.Sequential(
             nn.Linear(2, 12), nn.ReLU(), nn.Unflatten(1, (1, 3, 4)), nn.MaxPool2d(2, 1, padding=1), nn.Flatten(),
             nn.Linear(20, 6), nn.ReLU(), nn.Linear(6, 2)).eval(),
@@ -101,7 +102,20 @@ class Detached(nn.Module):
         return self.third(torch.relu(self.second(a) + 0.5 * a.detach()))
 
 
-KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions", "padded maximum", "detached"]
+class Residual(nn.Module):
+    """One matrix behind a kink, and the kink's activation kept beside what the matrix makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self.first, self.second, self.third = nn.Linear(2, 12), nn.Linear(12, 12), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = torch.relu(self.first(x))
+        return self.third(torch.relu(self.second(a)) + a)
+
+
+KINDS = ["relu", "leaky", "bias-free", "skips", "abs", "convolutions", "padded maximum", "detached", "residual"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -189,8 +189,9 @@ def _columns(
     """
     kink = next(step for step in stage.steps if step.kind == "kink")
     steps = tuple(step for step in stage.steps if step is not kink)
-    if len(steps) == 1 and steps[0].operation == "linear" and len(kink.shape) == 1:
-        matrix: Float64 = np.ascontiguousarray(steps[0].arguments["weight"].numpy().T)
+    only = steps[0] if len(steps) == 1 else None
+    if only and (only.operation, only.name, only.sources, len(kink.shape)) == ("linear", name, (kink.name,), 1):
+        matrix: Float64 = np.ascontiguousarray(only.arguments["weight"].numpy().T)
         return matrix
     n, m = math.prod(kink.shape), math.prod(shapes[name])
     made = {step.name for step in stage.steps}
