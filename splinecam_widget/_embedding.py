@@ -11,6 +11,7 @@ from scipy.sparse import coo_array, diags_array, identity
 from scipy.sparse.linalg import eigsh
 from scipy.spatial import cKDTree
 
+from .engine import threads
 from .engine.arrays import Float64
 
 N_COMPONENTS = 32
@@ -64,7 +65,7 @@ def _eigenmap(points: Float64) -> Float64:
         padded = np.zeros((n, 2))
         padded[:, : min(2, points.shape[1])] = points[:, :2]
         return padded
-    _, neighbours = cKDTree(points).query(points, N_NEIGHBOURS + 1, workers=-1)
+    _, neighbours = cKDTree(points).query(points, N_NEIGHBOURS + 1, workers=threads.n_cores())
     rows = np.repeat(np.arange(n), N_NEIGHBOURS)
     links = coo_array((np.ones(n * N_NEIGHBOURS), (rows, neighbours[:, 1:].ravel())), shape=(n, n)).tocsr()
     # A faint link of all to all, folded into the shift, keeps separate clusters apart but defined.

@@ -7,7 +7,7 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import anywidget
@@ -51,6 +51,9 @@ from .engine.watching import Budget
 MAX_CELLS = 1_000_000
 MAX_MEMORY = 2 << 30
 """Of one picture, unless told otherwise: what a laptop computes in seconds and a browser draws."""
+
+LOADING_SECONDS = 3.0
+"""For which no garbage is looked for while a first picture loads loops: three times as long as it takes here."""
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 
@@ -194,8 +197,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         self.observe(self._requested, ["_request"])
         self.on_msg(self._message)
         self._ask(Wish(), {"sequence": 0, "view_id": None})
-        if isinstance(board, ImageBoard):  # while the first picture's thread loads loops
-            self._answers.submit("board", lambda _: self._place(board))
+        if isinstance(board, ImageBoard) and network is not None:  # while the first picture's thread loads loops
+            self._answers.submit("board", lambda _: _place(board))
 
     # -- what users call ---------------------------------------------------------------------------------------------
 
@@ -352,11 +355,6 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     # -- on the workers' threads ---------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _place(board: ImageBoard) -> None:
-        with suppress(Exception):  # raised again by the picture that needs it
-            _ = board.positions
-
     def _show(self, wish: Wish, number: int, asked: dict[str, Any], received: float, tick: Callable[[], None]) -> None:
         with self._lock:
             network, self._next_network = self._next_network, None
@@ -367,9 +365,9 @@ class SplineCamWidget(anywidget.AnyWidget):
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
-            with self._loops():
+            with self._loops(tick) as look:
                 self._set_status("computing", "Computing", asked)
-                shown = self._scene.show(wish, tick, self._accept, lambda sketched: self._sketch(sketched, asked))
+                shown = self._scene.show(wish, look, self._accept, lambda sketched: self._sketch(sketched, asked))
                 engine = time.perf_counter() - started
                 with self._lock:
                     self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
@@ -385,17 +383,29 @@ class SplineCamWidget(anywidget.AnyWidget):
                 self._refuse(error, asked)
 
     @contextmanager
-    def _loops(self) -> Iterator[None]:
-        """With the engine's loops compiled. A first picture that loads them is sent before garbage is looked for again."""
+    def _loops(self, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        """With the engine's loops compiled, and `tick` or what stands for it.
+
+        A first picture that loads them is sent before garbage is looked for again, unless it takes long.
+        """
         if is_ready():
-            yield
+            yield tick
             return
         is_kept = is_on_disk()
         self._set_status("compiling", "Loading the engine's loops" if is_kept else
                          "Compiling the engine's loops, once per machine (one to three minutes)")
         make_ready()
-        with without_collections() if is_kept else nullcontext():
-            yield
+        begun = time.perf_counter()
+        with ExitStack() as held:
+            if is_kept:
+                held.enter_context(without_collections())
+
+            def look() -> None:
+                if time.perf_counter() - begun > LOADING_SECONDS:
+                    held.close()
+                tick()
+
+            yield look
 
     def _sketch(self, sketched: Sketched, asked: dict[str, Any]) -> None:
         """Send what is known of a picture that takes long; it is not kept, as the picture follows."""
@@ -559,6 +569,11 @@ class SplineCamWidget(anywidget.AnyWidget):
                 "vertices_evaluated": shown.work.vertices_evaluated, "cells_reused": shown.work.cells_reused,
             }
         self.set_trait("status", status)
+
+
+def _place(board: ImageBoard) -> None:
+    with suppress(Exception):  # raised again by the picture that needs it
+        _ = board.positions
 
 
 def _is_same(first: Any, second: Any) -> bool:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
 import sys
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
+from torch import nn
 
 from splinecam_widget.engine.loops import Loop, compiler_lock, inlined, loop
+from splinecam_widget.engine.lowering import lower
 
 
 @inlined
@@ -67,7 +73,6 @@ def test_threads_that_call_first_at_a_time_share_what_is_compiled() -> None:
         thread.join()
     assert len({id(dispatcher) for dispatcher in found}) == 1
     assert isinstance(found[0], Dispatcher)
-    assert "numba" in sys.modules
 
 
 def test_nothing_is_compiled_while_a_thread_holds_the_lock() -> None:
@@ -84,3 +89,52 @@ def test_nothing_is_compiled_while_a_thread_holds_the_lock() -> None:
         assert one(9.0) == 3.0, "this thread may"
     asking.join()
     assert found == [2.0]
+
+
+def test_a_trace_holds_the_lock() -> None:
+    held: list[bool] = []
+
+    class Asking(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            held.append(global_compiler_lock.is_locked())
+            return torch.relu(x)
+
+    lower(Asking(), (2,))
+    assert held
+    assert all(held)
+    assert not global_compiler_lock.is_locked()
+
+
+FORKED = """
+import os, threading, time
+from splinecam_widget.engine.loops import compiler_lock
+
+is_held, is_over = threading.Event(), threading.Event()
+
+def hold():
+    with compiler_lock():
+        is_held.set()
+        is_over.wait()
+
+holding = threading.Thread(target=hold)
+holding.start()
+is_held.wait()
+child = os.fork()
+if not child:
+    with compiler_lock():
+        os._exit(7)
+end = time.monotonic() + 20
+while not (found := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+    time.sleep(0.05)
+is_over.set()
+holding.join()
+if not found[0]:
+    os.kill(child, 9)
+print(os.waitstatus_to_exitcode(found[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "7"

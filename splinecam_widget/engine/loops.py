@@ -5,12 +5,13 @@ numba is imported when the first of them is called, not with the package: it tak
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import update_wrapper
 from typing import Any
-
-from .garbage import without_collections
 
 _is_known = False
 
@@ -33,16 +34,9 @@ class Loop:
         update_wrapper(self, function)
         self._function, self._options = function, options
         self._dispatcher: Any = None
-        self._called: Any = None
 
     def __call__(self, *args: Any) -> Any:
-        return self._first(args) if self._called is None else self._called(*args)
-
-    def _first(self, args: tuple[Any, ...]) -> Any:
-        with without_collections():  # what is loaded stays
-            found = self.dispatcher(*args)
-        self._called = self._dispatcher
-        return found
+        return (self._dispatcher or self.dispatcher)(*args)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked for by who looks what kind of object this is
@@ -69,6 +63,17 @@ def loop(function: Callable[..., Any]) -> Loop:
 def inlined(function: Callable[..., Any]) -> Loop:
     """A loop that becomes part of those that call it."""
     return Loop(function, inline="always")
+
+
+def _begin_anew() -> None:
+    """In a forked process, which has none of the threads that compiled or traced."""
+    held = sys.modules.get("numba.core.compiler_lock")
+    if held is not None:
+        held.global_compiler_lock._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _make_known() -> None:

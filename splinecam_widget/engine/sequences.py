@@ -62,8 +62,10 @@ def sequence(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype
     """
     layers = list(_layers(module, ""))
     used = [layer for _, layer in layers if layer is not None]
-    stored = dict(module.state_dict(keep_vars=True))
-    if len(used) < len(layers) or not _are_different(used) or not _are_different(stored.values()) or _has_global_hooks():
+    if len(used) < len(layers) or not _are_different(used) or _is_watched():
+        return None
+    stored = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
+    if not _are_different(stored.values()):
         return None
     program = Program(fx.Graph(), stored)
     writer = _Writer(program)
@@ -88,7 +90,7 @@ def _layers(module: nn.Module | None, path: str) -> Iterator[tuple[str, nn.Modul
         for name, inner in module._modules.items():
             yield from _layers(inner, f"{path}.{name}" if path else name)
     else:
-        yield path, module if type(module) in LAYERS else None
+        yield path, module if type(module).forward is _FORWARDS.get(type(module)) else None
 
 
 def _are_different(things: Iterable[Any]) -> bool:
@@ -98,14 +100,16 @@ def _are_different(things: Iterable[Any]) -> bool:
 
 def _is_plain(module: nn.Module) -> bool:
     """Whether a call of a module runs its class's own `forward` and nothing else."""
-    return "forward" not in vars(module) and not any(vars(module).get(name) for name in _HOOKS)
+    return not vars(module).keys() & _CALLS and not any(vars(module).get(name) for name in _HOOKS)
 
 
+_CALLS = {"forward", "_call_impl", "_slow_forward", "_wrapped_call_impl"}
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def _has_global_hooks() -> bool:
-    return any(getattr(nn.modules.module, f"_global{name}") for name in _HOOKS)
+def _is_watched() -> bool:
+    """Whether a hook for all modules or a mode for all functions, such as a default device, may change what layers do."""
+    return bool(torch._C._len_torch_function_stack()) or any(getattr(nn.modules.module, f"_global{name}") for name in _HOOKS)
 
 
 class _Writer:
@@ -152,6 +156,13 @@ Written = tuple[Any, ...] | None
 """An operation and its arguments after the first, nothing where a layer does nothing, or None where it is not known."""
 
 
+def _linear(layer: nn.Linear, x: torch.Tensor) -> Written:
+    bias: torch.Tensor | None = layer.bias
+    if x.ndim < 2 or (bias is not None and bias.ndim != 1):
+        return None
+    return aten.linear.default, layer.weight, bias
+
+
 def _conv2d(layer: nn.Conv2d, x: torch.Tensor) -> Written:
     if x.ndim != 4 or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
@@ -175,15 +186,14 @@ def _max_pool2d(layer: nn.MaxPool2d, x: torch.Tensor) -> Written:
     return aten.max_pool2d.default, size, stride, padding, dilation, layer.ceil_mode
 
 
-LAYERS: dict[type, Callable[[Any, torch.Tensor], Written]] = {
-    nn.Linear: lambda layer, _: (aten.linear.default, layer.weight, layer.bias),
+LAYERS: dict[type[nn.Module], Callable[[Any, torch.Tensor], Written]] = {
+    nn.Linear: _linear,
     nn.Conv2d: _conv2d,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
     nn.MaxPool2d: _max_pool2d,
-    nn.ReLU: lambda layer, _: (aten.relu_.default if layer.inplace else aten.relu.default,),
-    nn.LeakyReLU: lambda layer, _: (
-        aten.leaky_relu_.default if layer.inplace else aten.leaky_relu.default, layer.negative_slope),
+    nn.ReLU: lambda *_: (aten.relu.default,),  # in place or not: nothing else sees what it writes into
+    nn.LeakyReLU: lambda layer, _: (aten.leaky_relu.default, layer.negative_slope),
     nn.Flatten: lambda layer, _: (aten.flatten.using_ints, layer.start_dim, layer.end_dim),
     nn.Dropout: lambda layer, _: None if layer.training else (aten.dropout.default, layer.p, False),
     nn.Softmax: lambda layer, _: None if layer.dim is None else (aten.softmax.int, layer.dim),
@@ -192,3 +202,6 @@ LAYERS: dict[type, Callable[[Any, torch.Tensor], Written]] = {
     nn.Identity: lambda *_: (),
 }
 """What each layer calls, from itself and its input."""
+
+_FORWARDS = {kind: kind.forward for kind in LAYERS}
+"""As they were imported: where one has been replaced since, the table above is not true of it."""

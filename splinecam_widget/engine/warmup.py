@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
     report : callable
         Told in words what comes next.
     """
-    with _warming:
+    # Compiling makes cyclic garbage, and for minutes; loading makes what stays.
+    with _warming, without_collections() if is_on_disk() else nullcontext():
         if _done.is_set():
             return
         plane = Slice.from_basis([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
