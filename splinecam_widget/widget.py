@@ -16,7 +16,7 @@ import traitlets
 
 from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
 from ._checks import Checks
-from ._idle import import_when_idle
+from ._idle import hold_off, import_when_idle
 from ._images import Renderer, layout_of
 from ._protocol import (
     Message,
@@ -340,6 +340,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _ask(self, wish: Wish, asked: dict[str, Any]) -> None:
         """Queue a wish. Each view waits for answers to its own requests, so none replaces another's, nor does Python."""
+        hold_off()
         received, number = time.time(), next(self._numbers)
         self._worker.submit(("show", asked["view_id"]), lambda tick: self._show(wish, number, asked, received, tick))
 

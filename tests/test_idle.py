@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ from splinecam_widget import _idle
 
 def test_every_module_that_is_named_exists() -> None:
     """Torch may move its own, and then this says so."""
-    for name in _idle.MODULES:
+    for name in (*_idle.MODULES, *_idle.TRACE_MODULES):
         importlib.import_module(name)
 
 
@@ -26,21 +27,65 @@ def test_imports_in_turn_and_goes_on_after_what_is_missing(monkeypatch: pytest.M
         if name == "missing":
             raise ImportError(name)
 
-    monkeypatch.setattr(_idle, "MODULES", ("first", "missing", "last"))
-    monkeypatch.setattr(_idle, "PAUSE_SECONDS", 0.0)
+    replace_steps(monkeypatch, found)
     monkeypatch.setattr(_idle.importlib, "import_module", seen)
-    monkeypatch.setattr(_idle, "graph_tool", lambda: found.append("graph-tool"))
-    monkeypatch.setattr(_idle, "_load_loops", lambda: found.append("loops"))
+    monkeypatch.setattr(_idle, "REST_SECONDS", 0.0)
 
     async def run() -> list[str]:
         _idle.import_when_idle()
         at_once = list(found)
-        for _ in range(10):
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.5)
         return at_once
 
     assert asyncio.run(run()) == [], "nothing while the cell runs"
-    assert found == ["first", "missing", "last", "graph-tool", "loops"]
+    assert found == ["first", "missing", "graph-tool", "loops", "last"]
+
+
+def replace_steps(monkeypatch: pytest.MonkeyPatch, found: list[str]) -> None:
+    monkeypatch.setattr(_idle, "_not_before", 0.0)
+    monkeypatch.setattr(_idle, "MODULES", ("first", "missing"))
+    monkeypatch.setattr(_idle, "TRACE_MODULES", ("last",))
+    monkeypatch.setattr(_idle, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(_idle.importlib, "import_module", found.append)
+    monkeypatch.setattr(_idle, "graph_tool", lambda: found.append("graph-tool"))
+    monkeypatch.setattr(_idle, "_load_loops", lambda: found.append("loops"))
+
+
+def test_nothing_between_cells_that_follow_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    replace_steps(monkeypatch, found)
+    monkeypatch.setattr(_idle, "REST_SECONDS", 0.3)
+
+    async def run() -> list[str]:
+        _idle.import_when_idle()
+        for _ in range(8):
+            time.sleep(0.2)  # a cell
+            await asyncio.sleep(0.05)
+        before = list(found)
+        await asyncio.sleep(1.5)
+        return before
+
+    assert asyncio.run(run()) == []
+    assert found == ["first", "missing", "graph-tool", "loops", "last"]
+
+
+def test_nothing_soon_after_a_picture_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    replace_steps(monkeypatch, found)
+    monkeypatch.setattr(_idle, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(_idle, "HOLD_SECONDS", 0.5)
+
+    async def run() -> list[str]:
+        _idle.import_when_idle()
+        for _ in range(8):
+            _idle.hold_off()
+            await asyncio.sleep(0.1)
+        before = list(found)
+        await asyncio.sleep(1.5)
+        return before
+
+    assert asyncio.run(run()) == []
+    assert found == ["first", "missing", "graph-tool", "loops", "last"]
 
 
 @pytest.mark.parametrize(("on_disk", "warm", "expected"), [(True, False, 1), (False, False, 0), (True, True, 0)])
@@ -74,7 +119,7 @@ asyncio.run(main())
 before = set(sys.modules)
 import torch
 from splinecam_widget import explain
-explain(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()).eval(), torch.zeros(2))
+explain(lambda x: torch.relu(x), torch.zeros(2))
 print(len(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
