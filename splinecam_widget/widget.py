@@ -352,6 +352,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         if content.get("kind") == "hello":
             self._answers.submit(("hello", content["view_id"]), lambda _: self._greet())
         elif content.get("kind") == "inspect":
+            hold_off()
             self._answers.submit(("inspect", content["view_id"]), lambda _: self._inspect(content))
 
     # -- on the workers' threads ---------------------------------------------------------------------------------------
