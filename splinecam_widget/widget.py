@@ -6,8 +6,8 @@ import itertools
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anywidget
@@ -40,20 +40,16 @@ from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate
 from .engine.errors import Cancelled, UnsupportedModelError
-from .engine.garbage import without_collections
 from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
 from .engine.slices import Slice, as_domain
-from .engine.warmup import is_on_disk, is_ready, make_ready
+from .engine.warmup import with_loops
 from .engine.watching import Budget
 
 MAX_CELLS = 1_000_000
 MAX_MEMORY = 2 << 30
 """Of one picture, unless told otherwise: what a laptop computes in seconds and a browser draws."""
-
-LOADING_SECONDS = 3.0
-"""For which no garbage is looked for while a first picture loads loops: three times as long as it takes here."""
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 
@@ -367,7 +363,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
-            with self._loops(tick) as look:
+            with with_loops(tick, self._wait_for_loops) as look:
                 self._set_status("computing", "Computing", asked)
                 shown = self._scene.show(wish, look, self._accept, lambda sketched: self._sketch(sketched, asked))
                 engine = time.perf_counter() - started
@@ -384,30 +380,9 @@ class SplineCamWidget(anywidget.AnyWidget):
             if not self._is_closed:
                 self._refuse(error, asked)
 
-    @contextmanager
-    def _loops(self, tick: Callable[[], None]) -> Iterator[Callable[[], None]]:
-        """With the engine's loops compiled, and `tick` or what stands for it.
-
-        A first picture that loads them is sent before garbage is looked for again, unless it takes long.
-        """
-        if is_ready():
-            yield tick
-            return
-        is_kept = is_on_disk()
+    def _wait_for_loops(self, is_kept: bool) -> None:
         self._set_status("compiling", "Loading the engine's loops" if is_kept else
                          "Compiling the engine's loops, once per machine (one to three minutes)")
-        make_ready()
-        begun = time.perf_counter()
-        with ExitStack() as held:
-            if is_kept:
-                held.enter_context(without_collections())
-
-            def look() -> None:
-                if time.perf_counter() - begun > LOADING_SECONDS:
-                    held.close()
-                tick()
-
-            yield look
 
     def _sketch(self, sketched: Sketched, asked: dict[str, Any]) -> None:
         """Send what is known of a picture that takes long; it is not kept, as the picture follows."""

@@ -115,6 +115,7 @@ class TestNearest:
 
     @pytest.mark.parametrize(("labels", "more", "text"), [
         ([0, 1, 2], {}, r"^labels: expected one for each of 4 images, got shape \(3,\)"),
+        ([0, 1, 2, 2], {"classes": np.zeros((3, 2))}, r"^classes: expected three labels, got shape \(3, 2\)"),
         ([0, 1, 2, 2], {"classes": (0, 1)}, r"^classes: expected three labels, got \(0, 1\)"),
         ([0, 1, 2, 2], {"classes": (0, 1, 5)}, r"^classes: expected labels that images have, got 5"),
         ([0, 1, 2, 2], {"classes": (0, 1, 1)}, r"^classes: expected an image of class 1 other than the anchors before it"),

@@ -34,19 +34,21 @@ class TestLoops:
     def test_says_whether_they_are_compiled_or_loaded(
         self, make: MakeWidget, monkeypatch: pytest.MonkeyPatch, is_kept: bool, text: str
     ) -> None:
-        from splinecam_widget import widget
-
         w = make(NET)
         w.wait(SECONDS)
         said: list[tuple[str, str]] = []
         w.observe(lambda change: said.append((change["new"]["state"], change["new"]["text"])), ["status"])
-        monkeypatch.setattr(widget, "is_ready", lambda: False)
-        monkeypatch.setattr(widget, "make_ready", lambda: None)
-        monkeypatch.setattr(widget, "is_on_disk", lambda: is_kept)
+        for name in ("_done", "_ready"):
+            monkeypatch.setattr(warmup, name, threading.Event())
+        compiled: list[str] = []
+        monkeypatch.setattr(warmup, "warm_up", lambda: compiled.append("loops"))
+        monkeypatch.setattr(warmup, "is_on_disk", lambda: is_kept)
         w.x1 = IMAGES[5]
         w.wait(SECONDS)
         assert ("compiling", text) in said
         assert [state for state, _ in said].count("compiling") == 1
+        assert compiled == ([] if is_kept else ["loops"])
+        assert gc.isenabled()
 
 
 class TestModel:

@@ -54,7 +54,8 @@ def neighbour_slice(images: Any, labels: Any, classes: Any, x: Any, domain: Any)
         raise ValueError(f"labels: expected one for each of {len(points)} images, got shape {of_image.shape}")
     triple = list(classes) if np.ndim(classes) == 1 else []
     if len(triple) != 3:
-        raise ValueError(f"classes: expected three labels, got {classes!r}")
+        given = f"shape {np.shape(classes)}" if np.ndim(classes) > 1 else f"{classes!r}"
+        raise ValueError(f"classes: expected three labels, got {given}")
     flat = points.reshape(len(points), -1)
     members = [np.flatnonzero(of_image == c) for c in triple]
     for c, ids in list(zip(triple, members))[x is not None:]:

@@ -60,9 +60,9 @@ def sequence(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype
     dtype : torch.dtype
         Of the input.
     """
-    layers = list(_layers(module, ""))
-    used = [layer for _, layer in layers if layer is not None]
-    if len(used) < len(layers) or not _are_different(used) or _is_watched():
+    found = list(_layers(module, ""))
+    layers = [(path, layer) for path, layer in found if layer is not None]
+    if len(layers) < len(found) or not _are_different(layer for _, layer in layers) or _is_watched():
         return None
     stored = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
     if not _are_different(stored.values()):
@@ -72,10 +72,10 @@ def sequence(module: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype
     node = writer.input(input_shape, dtype)
     try:
         for path, layer in layers:
-            found = writer.layer(node, path, layer)
-            if found is None:
+            result = writer.layer(node, path, layer)
+            if result is None:
                 return None
-            node = found
+            node = result
     except (RuntimeError, TypeError, ValueError, IndexError):  # shapes or types that do not fit; told by torch.export
         return None
     program.graph_signature.user_outputs = [node.name]
@@ -132,9 +132,8 @@ class _Writer:
         node.meta["val"] = torch.zeros(ROWS, *shape, dtype=dtype, device="cpu")
         return node
 
-    def layer(self, node: fx.Node, path: str, layer: nn.Module | None) -> fx.Node | None:
+    def layer(self, node: fx.Node, path: str, layer: nn.Module) -> fx.Node | None:
         """The node of a layer's result, or None if its operation is not surely known."""
-        assert layer is not None
         call = LAYERS[type(layer)](layer, node.meta["val"])
         if call is None:
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from .planar import Signs
 from .selections import Rewriting
 from .slices import Slice, rectangle
 
+LOADING_SECONDS = 3.0
+"""For which no garbage is looked for while a first picture loads loops: three times as long as it takes here."""
+
 _warming = threading.Lock()
 _done, _ready = threading.Event(), threading.Event()
 
@@ -29,16 +33,39 @@ def is_warm() -> bool:
     return _done.is_set()
 
 
-def is_ready() -> bool:
-    """Whether nothing is left to be compiled, as far as `make_ready` has found out."""
-    return _done.is_set() or _ready.is_set()
+@contextmanager
+def with_loops(tick: Callable[[], None], waiting: Callable[[bool], None]) -> Iterator[Callable[[], None]]:
+    """With all loops compiled, and `tick` or what stands for it.
 
+    Those on disk are loaded as they are called. The picture of a process that loads them is made, and sent, before garbage is
+    looked for again, unless it takes long.
 
-def make_ready() -> None:
-    """Compile the loops unless they are on disk, from where each is loaded when it is first called."""
-    if not is_on_disk():
+    Parameters
+    ----------
+    tick : callable
+        To be called often by what computes.
+    waiting : callable
+        Told, in a process that has not come here yet, that this takes a moment, and whether loops are on disk.
+    """
+    if _done.is_set() or _ready.is_set():
+        yield tick
+        return
+    is_kept = is_on_disk()
+    waiting(is_kept)
+    if not is_kept:
         warm_up()
     _ready.set()
+    begun = time.perf_counter()
+    with ExitStack() as held:
+        if is_kept:
+            held.enter_context(without_collections())
+
+        def look() -> None:
+            if time.perf_counter() - begun > LOADING_SECONDS:
+                held.close()
+            tick()
+
+        yield look
 
 
 def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
