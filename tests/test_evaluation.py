@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -113,8 +114,11 @@ def test_where_roundings_leave_pieces_open_all_of_them_are_named() -> None:
     assert maximum.have_common_piece(tied, np.array([0])).tolist() == [[False]]
 
 
-@pytest.mark.parametrize(("n", "width", "is_here"), [(40, 1000, True), (4, 1 << 20, False), (1 << 12, 256, False)])
-def test_only_small_work_keeps_this_thread_from_looking_whether_to_go_on(n: int, width: int, is_here: bool) -> None:
+@pytest.mark.parametrize(("n", "width", "nanoseconds", "is_here"), [
+    (40, 1000, math.inf, True), (4, 1 << 20, math.inf, False), (1 << 12, 256, math.inf, False), (1 << 12, 256, 100.0, True)])
+def test_only_small_work_keeps_this_thread_from_looking_whether_to_go_on(
+    n: int, width: int, nanoseconds: float, is_here: bool
+) -> None:
     runs, places = [], set()
 
     def work(start: int, stop: int) -> None:
@@ -122,6 +126,6 @@ def test_only_small_work_keeps_this_thread_from_looking_whether_to_go_on(n: int,
         runs.append((start, stop))
 
     this = threading.get_ident()
-    evaluation._in_chunks(work, n, width, lambda: None)
+    evaluation._in_chunks(work, n, width, nanoseconds, lambda: None)
     assert places == {is_here}
     assert sum(stop - start for start, stop in runs) == n

@@ -174,7 +174,7 @@ def test_columns_of_many_outputs_are_not_found_at_any_price() -> None:
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "LEAST_CHUNK_ENTRIES", 64)
+    monkeypatch.setattr(evaluation, "CHUNK_ENTRIES", 64)
     one, three = by_one_and_by_three_threads(mlp(2, 24, 24, 24, 3), square())
     np.testing.assert_array_equal(one.values, three.values)
     np.testing.assert_array_equal(one.vertices, three.vertices)

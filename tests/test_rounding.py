@@ -25,7 +25,7 @@ def output_bound(net: Callable[[torch.Tensor], torch.Tensor], corners: torch.Ten
     network = lower(net, tuple(corners.shape[1:]))
     bounds = {network.input_name: input_bound(corners.numpy())}
     for stage in network.stages:
-        bounds = advance_bounds(stage, bounds)
+        bounds = advance_bounds(stage, network.shapes, bounds)
     return bounds[network.output_name]
 
 

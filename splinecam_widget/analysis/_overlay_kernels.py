@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splinecam_widget.engine._cell_kernel import grown
+from splinecam_widget.engine._growing_kernels import grown
 from splinecam_widget.engine.loops import loop
 
 

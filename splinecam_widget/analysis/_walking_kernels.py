@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from splinecam_widget.engine._cell_kernel import grown
 from splinecam_widget.engine._cell_measures import UNIT_ROUNDOFF
+from splinecam_widget.engine._growing_kernels import grown
 from splinecam_widget.engine.loops import inlined, loop
 
 

@@ -261,9 +261,7 @@ def _after_stage(network: Network, state: State, tick: Callable[[], None]) -> St
             raise UnsupportedModelError(f"model: expected choices that are continuous, each by itself, but {found}")
     found_hats = hats_for(stage, network.shapes, new)
     hats = None if found_hats is None else ChainHats(found_hats.source, found_hats.columns, found_hats.roundings)
-    bounds = advance_bounds(stage, state.bounds)
-    if hats is not None:
-        bounds = {name: hats.bound(name, bound, state.bounds[hats.source]) for name, bound in bounds.items()}
+    bounds = advance_bounds(stage, network.shapes, state.bounds, hats)
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
     live, signs = advance(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ._sign_kernels import sign_at
-from .loops import inlined, loop
+from .loops import inlined, lean
 
 
-@loop
+@lean
 def sign_on_chord(rows, tolerance, unit, a, b, s, c, d, t, r):
     """Sign of a unit at `r` between two places: at `s` on edge (a, b) and at `t` on edge (c, d)."""
     p = rows[a, unit] + s * (rows[b, unit] - rows[a, unit])
@@ -86,7 +86,7 @@ def halves(
     return n, cut1, cut2
 
 
-@loop
+@lean
 def fill_table(
     lo, hi, cell_vertices, cell_edges, edges, positive, negative, vertex_offsets, crossing_offsets, crossing_units,
     crossing_places, local_of, units, m, size, table,
@@ -120,7 +120,7 @@ def fill_table(
         n_border += count
 
 
-@loop
+@lean
 def turning_places(table, row, n_border):
     """Where a unit goes from + to - and where from - to +, and how often it turns; its signs stand in `table` from `row` on."""
     k = np.int64(0)

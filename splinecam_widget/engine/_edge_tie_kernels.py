@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._cell_kernel import grown
+from ._growing_kernels import grown
 from ._tie_kernels import clear_winners, linked, place_between, set_key, tie_between, winner_across
 from .loops import loop
 

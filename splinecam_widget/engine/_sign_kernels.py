@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .loops import inlined, loop
+from .loops import inlined, lean, loop
 
 _ONE = np.uint64(1)
 _SIX = np.int64(6)
 _LOW = np.int64(63)
 _GATHER = np.uint64(0x0102040810204080)
 _TOP = np.uint64(56)
+
+MANY = 32
+"""Crossings of one edge that are no longer sorted by insertion."""
 
 
 @inlined
@@ -50,6 +53,25 @@ def peaks(rows):
     for v in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             found[j] = np.maximum(found[j], abs(rows[v, j]))
+    return found
+
+
+@loop
+def bound_with_hats(bound, lerp_error, before, columns, has_columns, hat_error):
+    """Bounds (2, m) of squared magnitudes and squared errors at new vertices, from those where the network is run.
+
+    What has no error so far is a constant, which interpolation leaves as it is: infinity before a maximum, for one. Hats are
+    columns (n, m) times what is at most the square root of `before` (n,).
+    """
+    found = bound.copy()
+    for j in range(found.shape[1]):
+        if found[1, j] > 0:
+            found[1, j] += lerp_error * found[0, j]
+    if has_columns:
+        for k in range(len(before)):
+            error = hat_error * before[k]
+            for j in range(found.shape[1]):
+                found[1, j] += error * columns[k, j] * columns[k, j]
     return found
 
 
@@ -193,13 +215,11 @@ def edge_crossings(begin, end, edges, positive, negative, rows, tolerance):
     return offsets, units, places, parents[:n_vertices].copy(), t[:n_vertices].copy(), vertex_offsets, n_close
 
 
-@loop
+@lean
 def sort_crossings(parameters, units, start, stop):
     """Sort both by parameter, equal ones by unit, as they come; most edges have one or two."""
-    if stop - start > 32:
-        order = start + np.argsort(parameters[start:stop], kind="mergesort")
-        parameters[start:stop] = parameters[order]
-        units[start:stop] = units[order]
+    if stop - start > MANY:
+        sort_many(parameters, units, start, stop)
         return
     for k in range(start + 1, stop):
         parameter, unit = parameters[k], units[k]
@@ -208,6 +228,14 @@ def sort_crossings(parameters, units, start, stop):
             parameters[at], units[at] = parameters[at - 1], units[at - 1]
             at -= 1
         parameters[at], units[at] = parameter, unit
+
+
+@loop
+def sort_many(parameters, units, start, stop):
+    """The same, however many there are."""
+    order = start + np.argsort(parameters[start:stop], kind="mergesort")
+    parameters[start:stop] = parameters[order]
+    units[start:stop] = units[order]
 
 
 @loop
@@ -299,7 +327,7 @@ def rows_by_hats(
 
 @loop
 def rows_on_chords(
-    rows, before, positive, negative, chord_ends, chord_weights, chord_places, order, begins, first, last, n_old_and_edges,
+    rows, before, positive, negative, chord_ends, chord_weights, chord_places, begins, first, last, n_old_and_edges,
     columns, has_columns,
 ):
     """Rows at new vertices on chords `first` to `last`, from those at the ends of the chords, into `rows` itself.
@@ -310,19 +338,28 @@ def rows_on_chords(
     the latter on the way back.
     """
     n_units, n_entries = before.shape[1], rows.shape[1]
+    most = 1
+    for chord in range(first, last):
+        most = max(most, begins[chord + 1] - begins[chord])
     here, there = np.empty(n_units), np.empty(n_units)
     units, places = np.empty(n_units, np.int32), np.empty(n_units)
-    total = np.empty(n_entries)
-    hats = np.empty((16, n_entries))
+    hats_on_chords(
+        rows, before, positive, negative, chord_ends, chord_weights, chord_places, begins, first, last, n_old_and_edges,
+        columns, has_columns, here, there, units, places, np.empty(n_entries), np.empty((most, n_entries)))
+
+
+@lean
+def hats_on_chords(
+    rows, before, positive, negative, chord_ends, chord_weights, chord_places, begins, first, last, n_old_and_edges,
+    columns, has_columns, here, there, units, places, total, hats,
+):
+    """The same with scratch: four for units, one and as many as one chord has vertices for entries."""
+    n_units, n_entries = before.shape[1], rows.shape[1]
     for chord in range(first, last):
         lo, hi = begins[chord], begins[chord + 1]
-        one = order[lo]
-        a, b, s = chord_ends[one, 0], chord_ends[one, 1], chord_weights[one, 0]
-        c, d, t = chord_ends[one, 2], chord_ends[one, 3], chord_weights[one, 1]
-        p, q = chord_places[one, 0], chord_places[one, 1]
-        along = order[lo:hi]
-        if hi - lo > 1:
-            along = along[np.argsort(chord_weights[along, 2])]
+        a, b, s = chord_ends[lo, 0], chord_ends[lo, 1], chord_weights[lo, 0]
+        c, d, t = chord_ends[lo, 2], chord_ends[lo, 3], chord_weights[lo, 1]
+        p, q = chord_places[lo, 0], chord_places[lo, 1]
         m = 0
         if has_columns:
             for w in range(positive.shape[1]):
@@ -340,12 +377,11 @@ def rows_on_chords(
                         units[m], places[m] = l, here[l] / (here[l] - there[l])
                         m += 1
             sort_crossings(places, units, 0, m)
-        if len(along) > len(hats):
-            hats = np.empty((2 * len(along), n_entries))
-        total[:] = 0.0
+        for j in range(n_entries):
+            total[j] = 0.0
         x = 0
-        for k in range(len(along)):
-            r = chord_weights[along[k], 2]
+        for k in range(lo, hi):
+            r = chord_weights[k, 2]
             while x < m and places[x] <= r:
                 unit = units[x]
                 height = abs(here[unit])
@@ -353,11 +389,12 @@ def rows_on_chords(
                     total[j] += height * columns[unit, j]
                 x += 1
             for j in range(n_entries):
-                hats[k, j] = (1.0 - r) * total[j]
-        total[:] = 0.0
+                hats[k - lo, j] = (1.0 - r) * total[j]
+        for j in range(n_entries):
+            total[j] = 0.0
         x = m - 1
-        for k in range(len(along) - 1, -1, -1):
-            r, v = chord_weights[along[k], 2], n_old_and_edges + along[k]
+        for k in range(hi - 1, lo - 1, -1):
+            r, v = chord_weights[k, 2], n_old_and_edges + k
             while x >= 0 and places[x] > r:
                 unit = units[x]
                 height = abs(there[unit])
@@ -365,7 +402,7 @@ def rows_on_chords(
                     total[j] += height * columns[unit, j]
                 x -= 1
             for j in range(n_entries):
-                rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j]) - (hats[k, j] + r * total[j])
+                rows[v, j] = rows[p, j] + r * (rows[q, j] - rows[p, j]) - (hats[k - lo, j] + r * total[j])
 
 
 @loop

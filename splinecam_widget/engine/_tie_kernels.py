@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._cell_kernel import grown
+from ._growing_kernels import grown
 from .loops import inlined, loop
 
 

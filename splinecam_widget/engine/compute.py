@@ -221,9 +221,8 @@ def _after_stage(
         _check_continuity(stage, network, state, tick)
     hats = hats_for(stage, network.shapes, new, tick)  # a patch has values from hats, too
     tick()
-    bounds = advance_bounds(stage, state.bounds)
+    bounds = advance_bounds(stage, network.shapes, state.bounds, hats)
     if hats is not None and new is not None:
-        bounds = {name: hats.bound(name, bound, state.bounds[hats.source]) for name, bound in bounds.items()}
         work.vertices_by_hats += int(new.is_plain.sum()) + len(new.chord_places)
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None

@@ -33,6 +33,9 @@ MOST_UNITS = 64
 MOST_NEW_CELLS = 1 << 14
 """Of a stage: so many take some ten milliseconds, without a look whether to go on. With more it begins anew the other way."""
 
+MOST_ENTRIES = 1 << 18
+"""Of the matrix, which is copied. Larger ones are not taken at the four corners of a domain, either."""
+
 LAYOUTS = frozenset({"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze"})
 """Operations after which a row has the same entries in the same order."""
 
@@ -68,6 +71,12 @@ class Dense:
     def sum_error(self) -> float:
         return (self.terms * UNIT_ROUNDOFF) ** 2
 
+    def bound(self, before: Bound) -> Bound:
+        """The bound after the stage, from that of the source."""
+        rows = _dense_kernels.dense_bound(
+            before.rows.numpy().reshape(2, -1), self.slope, self.kink_error, self.matrix, self.bias, self.sum_error, self.terms)
+        return Bound(torch.from_numpy(rows))
+
 
 _NONE = NewVertices(
     np.empty((0, 2), np.int32), np.empty(0), np.empty((0, 4), np.int32), np.empty((0, 3)), np.empty((0, 2), np.int32),
@@ -102,7 +111,7 @@ def _dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | No
     if len(linear.shape) != 1 or len(shapes[linear.sources[0]]) != 1:
         return None
     weight, bias = linear.arguments["weight"], linear.arguments["bias"]
-    if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
+    if not isinstance(weight, torch.Tensor) or weight.ndim != 2 or weight.numel() > MOST_ENTRIES:
         return None
     m, n = weight.shape
     if bias is not None and not (isinstance(bias, torch.Tensor) and bias.shape == (m,)):  # torch takes one number for all, too
@@ -161,8 +170,7 @@ def after_small_stage(
     errors = (before, dense.slope, dense.kink_error)
     if stage.cut is None:
         work.vertices_evaluated += n_vertices
-        bound = _dense_kernels.dense_bound(*errors, dense.matrix, dense.bias, dense.sum_error, dense.terms)
-        return {name: _dense_kernels.dense_rows(*where, *numbers)}, {name: Bound(torch.from_numpy(bound))}
+        return {name: _dense_kernels.dense_rows(*where, *numbers)}, {name: dense.bound(state.bounds[source])}
     n_free = max(0, watch.budget.memory - n_bytes)
     most_cells = min(watch.budget.cells, planar.n_cells + min(n_free // BYTES_A_CELL, MOST_NEW_CELLS))
     halt = np.zeros(1, np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import buffers
 from .arrays import Float64
+from .dense import dense_of
 from .hats import Hats
 from .network import Network, Stage, Step, run_steps
 from .planar import NewVertices, SignGathering, Signs
@@ -20,20 +22,23 @@ from .threads import on_all_cores
 
 T = TypeVar("T")
 
-CHUNK_ENTRIES = 1 << 18
-"""Entries of the widest tensor of a chunk: 2 MiB of float64, so that a chunk stays in cache between two operations."""
+CHUNK_ENTRIES = 1 << 17
+"""Entries of the widest tensor of a chunk: 1 MiB of float64, so that a chunk stays in cache between two operations.
 
-PARALLEL_ENTRIES = 1 << 17
-"""Below this many entries, handing chunks to other threads costs more than it brings."""
+Chunks do not depend on the number of threads.
+"""
+
+LEAST_NANOSECONDS = 1e6
+"""Work that one thread does faster is over before another one has begun with its share."""
+
+PRODUCTS_A_NANOSECOND, READ_NANOSECONDS, EDGE_NANOSECONDS, CHORD_NANOSECONDS, SIGN_NANOSECONDS = 15.0, 0.8, 3.0, 4.0, 1.0
+"""About what one core does, and takes for an entry of a row: to read it, to find it on an edge or a chord, and for its sign."""
 
 LEAST_ROWS = 16
 """Rows of the smallest chunk: with fewer, a matrix is read for too little."""
 
-WIDE = 1024
-"""A chunk of wider rows takes longer than this thread may go without a look: at a width of 1,024, products of 15 ms."""
-
-LEAST_CHUNK_ENTRIES = 1 << 16
-"""Entries of the smallest chunk for which another thread pays. Chunks do not depend on the number of threads."""
+WIDE = 2048
+"""A chunk of wider rows takes longer than this thread may go without a look: at a width of 2,048, products of 15 ms."""
 
 
 def advance(
@@ -64,6 +69,9 @@ def advance(
     empty = np.empty if stage.cut is None else buffers.empty  # the outputs stay
     out: dict[str, Float64] = {name: empty((n, math.prod(shapes[name]))) for name in stage.kept}
     matrix = _last_matrix(stage, shapes) if device == "cpu" else None
+    dense = dense_of(stage, shapes)
+    nanoseconds = (
+        math.inf if dense is None else dense.matrix.size / PRODUCTS_A_NANOSECOND + READ_NANOSECONDS * len(dense.matrix))
     gathering = None if cut is None else SignGathering(n, cut[1])
 
     def run(blocks: dict[str, Float64], n_rows: int, where: Any) -> None:
@@ -106,18 +114,17 @@ def advance(
         gather(n_on_edges + start, n_on_edges + stop)
 
     if hats is None or new is None:
-        if n * width < PARALLEL_ENTRIES:
-            everywhere(0, n)
-        else:
-            _in_chunks(everywhere, n, width, tick)
+        _in_chunks(everywhere, n, width, nanoseconds, tick)
     else:
         n_on_edges = n_old + len(new.edge_t)
-        _in_chunks(everywhere, n_old, width, tick)
-        _in_chunks(on_edges, len(new.edge_t), width, tick)
-        n_chords = len(new.chords[1]) - 1
+        kept = sum(rows.shape[1] for rows in out.values())
+        _in_chunks(everywhere, n_old, width, nanoseconds, tick)
+        _in_chunks(on_edges, len(new.edge_t), width, EDGE_NANOSECONDS * kept, tick)
+        n_chords = len(new.chord_begins) - 1
         tick()
-        _in_chunks(on_chords, n_chords, width * max(1, len(new.chord_places) // max(1, n_chords)), tick)
-        _in_chunks(gather_new, len(new.chord_places), width, tick)
+        n_along = max(1, len(new.chord_places) // max(1, n_chords))
+        _in_chunks(on_chords, n_chords, width * n_along, CHORD_NANOSECONDS * kept * n_along, tick)
+        _in_chunks(gather_new, len(new.chord_places), width, SIGN_NANOSECONDS * kept, tick)
     return out, None if gathering is None else gathering.signs()
 
 
@@ -137,18 +144,25 @@ def _multiply(x: torch.Tensor, matrix: Step, out: Float64) -> None:
         torch.addmm(bias, x, weight.T, out=into)
 
 
-def _in_chunks(work: Callable[[int, int], None], n: int, width: int, tick: Callable[[], None]) -> None:
-    """`work(start, stop)` for runs of `n` things of `width` entries, on several threads; here, if it is one small run.
+def _in_chunks(
+    work: Callable[[int, int], None], n: int, width: int, nanoseconds: float, tick: Callable[[], None]
+) -> None:
+    """`work(start, stop)` for runs of `n` things of `width` entries, each of some `nanoseconds`, on several threads.
 
+    Little work is done here.
     A single run of few, very wide things takes long: then this thread looks meanwhile whether it should go on.
     """
     if n:
-        n_chunks = max(-(-n * width // CHUNK_ENTRIES), min(8, n * width // LEAST_CHUNK_ENTRIES))
-        n_chunks = min(max(1, n_chunks), max(1, n // LEAST_ROWS))
-        if n_chunks == 1 and n * width <= CHUNK_ENTRIES:
+        n_chunks = min(-(-n * width // CHUNK_ENTRIES), max(1, n // LEAST_ROWS))
+        if n * width <= CHUNK_ENTRIES:
             work(0, n)
             return
         bounds = np.linspace(0, n, n_chunks + 1).astype(int)
+        if n * nanoseconds < LEAST_NANOSECONDS:
+            for start, stop in pairwise(bounds.tolist()):
+                tick()
+                work(start, stop)
+            return
         on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1 or width > WIDE)
 
 
@@ -165,13 +179,21 @@ def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int)
     return out
 
 
-def advance_bounds(stage: Stage, bounds: Mapping[str, Bound]) -> dict[str, Bound]:
-    """The kept tensors' bounds, from those that come in."""
-    env: dict[str, Any] = dict(bounds)
-    with torch.no_grad():
-        for step in stage.steps:
-            env[step.name] = sizes(step, env) if step.kind == "size" else step_bound(step, env)
-    return {name: env[name] for name in stage.kept}
+def advance_bounds(
+    stage: Stage, shapes: Mapping[str, tuple[int, ...]], bounds: Mapping[str, Bound], hats: Hats | None = None
+) -> dict[str, Bound]:
+    """The kept tensors' bounds, from those that come in; with hats at new vertices, too."""
+    dense = dense_of(stage, shapes)
+    if dense is not None:
+        found = {stage.kept[0]: dense.bound(bounds[dense.source])}
+    else:
+        env: dict[str, Any] = dict(bounds)
+        with torch.no_grad():
+            for step in stage.steps:
+                env[step.name] = sizes(step, env) if step.kind == "size" else step_bound(step, env)
+        found = {name: env[name] for name in stage.kept}
+    return found if hats is None else {
+        name: hats.bound(name, bound, bounds[hats.source]) for name, bound in found.items()}
 
 
 def evaluate(network: Network, x: torch.Tensor) -> torch.Tensor:
@@ -251,11 +273,11 @@ def _read_at(
 
 
 def row_chunks(network: Network, n: int) -> list[slice]:
-    """Runs of `n` inputs that keep all results of the network together within `8 CHUNK_ENTRIES` entries."""
+    """Runs of `n` inputs that keep all results of the network together within `16 CHUNK_ENTRIES` entries."""
     return row_chunks_of_width(math.prod(network.input_shape) + sum(math.prod(step.shape) for step in network.steps), n)
 
 
 def row_chunks_of_width(width: int, n: int) -> list[slice]:
     """The same for rows of `width` entries."""
-    size = max(LEAST_ROWS, 8 * CHUNK_ENTRIES // width)
+    size = max(LEAST_ROWS, 16 * CHUNK_ENTRIES // width)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

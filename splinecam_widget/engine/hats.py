@@ -81,14 +81,13 @@ class Hats:
         interpolations (on an edge, then on a chord), each with one subtraction of its hats, which are summed by themselves; and
         of each hat those of its height (4), of its column, and of that sum, over all units at most.
         """
-        rows = bound.rows.clone()
-        # What has no error so far is a constant, which interpolation leaves as it is: infinity before a maximum, for one.
-        rows[1] += torch.where(rows[1] > 0, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2 * rows[0], 0.0)
-        if name in self.columns:
-            columns = torch.from_numpy(self.columns[name])
-            roundings = (4 + len(columns) + self.roundings) * UNIT_ROUNDOFF
-            rows[1] += (roundings**2 * columns.square().T @ before.square.reshape(-1)).reshape(rows.shape[1:])
-        return Bound(rows)
+        rows = bound.rows.numpy().reshape(2, -1)
+        columns, has_columns = self._columns_of(name, rows)
+        roundings = (4 + len(columns) + self.roundings) * UNIT_ROUNDOFF
+        found = _sign_kernels.bound_with_hats(
+            rows, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2, before.square.numpy().reshape(-1), columns, has_columns,
+            roundings**2)
+        return Bound(torch.from_numpy(found).view(bound.rows.shape))
 
     def write_on_edges(
         self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, start: int, stop: int
@@ -105,10 +104,9 @@ class Hats:
         self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, first: int, last: int
     ) -> None:
         """Rows of a kept tensor at the vertices of chords `first` to `last`, into all rows (V, m), where those on edges are."""
-        order, begins = new.chords
         _sign_kernels.rows_on_chords(
             rows, source_rows, new.signs.positive, new.signs.negative, new.chord_ends, new.chord_weights, new.chord_places,
-            order, begins, first, last, len(rows) - len(order), *self._columns_of(name, rows))
+            new.chord_begins, first, last, len(rows) - len(new.chord_places), *self._columns_of(name, rows))
 
     def _columns_of(self, name: str, rows: Float64) -> tuple[Float64, bool]:
         columns = self.columns.get(name)

@@ -57,7 +57,15 @@ class Loop:
 
 def loop(function: Callable[..., Any]) -> Loop:
     """A function as a loop."""
-    return Loop(function)
+    return Loop(function, _nrt=True)  # without a word, numba takes this from the first that calls it
+
+
+def lean(function: Callable[..., Any]) -> Loop:
+    """A loop that makes no arrays and so counts no references to them, which where it is short takes longer than its work.
+
+    A count is changed in one step for all processors. numba leaves many such changes in loops that call others.
+    """
+    return Loop(function, _nrt=False)
 
 
 def inlined(function: Callable[..., Any]) -> Loop:

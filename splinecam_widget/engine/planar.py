@@ -182,7 +182,8 @@ class SignGathering:
 class NewVertices:
     """Where the vertices that a split adds lie on the old complex.
 
-    First those on edges, `a + t (b - a)`, then those where two chords meet: `p + r (q - p)` with p and q on edges.
+    First those on edges, `a + t (b - a)`, then those where two chords meet: `p + r (q - p)` with p and q on edges, mostly one
+    chord after the other, in order along each.
 
     Attributes
     ----------
@@ -214,12 +215,13 @@ class NewVertices:
     tolerance: Float64
 
     @cached_property
-    def chords(self) -> tuple[Int64, Int64]:
-        """Vertices that lie on chords, chord by chord: `order` (M,), and where each chord's begin and end in it, (n + 1,)."""
-        keys = self.chord_places[:, 0].astype(np.int64) << 32 | self.chord_places[:, 1]
-        order = np.argsort(keys, kind="stable")
-        begins = np.flatnonzero(np.diff(keys[order], prepend=-1))
-        return order, np.append(begins, len(order))
+    def chord_begins(self) -> Int64:
+        """(n + 1,) int64: where n runs of vertices on one chord, in order along it, begin and end among those on chords."""
+        places = np.ascontiguousarray(self.chord_places).view(np.int64).reshape(-1)
+        r = self.chord_weights[:, 2]
+        begins: Int64 = np.concatenate(
+            [[0], np.flatnonzero((places[1:] != places[:-1]) | (r[1:] < r[:-1])) + 1, [len(places)]])
+        return begins if len(places) else begins[:1]
 
     @cached_property
     def is_plain(self) -> NDArray[np.bool_]:
