@@ -66,7 +66,7 @@ def is_minus_at(place, p, q):
     return (place > p) | (place < q)
 
 
-@lean
+@inlined
 def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most, halt):
     """How many crossings there are; -1 if two chords share an end, there are more than `most`, or `halt` is set meanwhile.
 
@@ -100,7 +100,7 @@ def count_crossings(n_border, chord_p, chord_q, m, chord_at, chords, most, halt)
     return total // 2
 
 
-@lean
+@inlined
 def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords, values, crossings, s, halt):
     """Crossings in order along each chord: those of chord l are records `offsets[l]` to `offsets[l + 1]`.
 
@@ -164,7 +164,7 @@ def order_crossings(chord_p, chord_q, m, units, rows, tolerance, ends, t, chords
     return True
 
 
-@lean
+@inlined
 def trace_faces(
     n_border, border_vertex, border_edge, chord_p, chord_q, m, chord_at, units, layer, base_hash, chords, crossings, todo,
     is_done, todo_hash, first_vertex, first_edge, cell, n_cells, n_loop,
@@ -244,7 +244,7 @@ def trace_faces(
     return n_cells - first_cell == offsets[m] // 2 + m + 1
 
 
-@lean
+@inlined
 def place_crossings(
     n_met, m, border_vertex, chord_p, chord_q, ends, t, units, chords, crossings, s, first_vertex, n_inner, n_edges,
     chord_ends, chord_weights, chord_places, new_edges, new_units,
