@@ -17,7 +17,7 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
-from splinecam_widget.engine import dense, patching, watching
+from splinecam_widget.engine import compute, dense, patching, watching
 from splinecam_widget.engine import free_memory as free
 from splinecam_widget.engine.compute import partition_of
 from splinecam_widget.engine.errors import OverBudget
@@ -292,6 +292,18 @@ class TestSketches:
         stages = self.sketches(net)
         assert [stage.n_layers for stage in stages] == [1, 2]
         assert stages[0].n_cells == compute_partition(nn.Sequential(*list(net)[:2]).eval(), square()).n_cells
+
+    def test_of_very_many_lines_those_of_some_units_come_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        net = mlp(2, 40, 8, 1)
+        every = self.sketches(net)[0]
+        monkeypatch.setattr(compute, "MOST_LINES", -(-len(every.segments) // 4))
+        some = self.sketches(net)[0]
+        assert some.n_cells == every.n_cells
+        weight, bias = net[0].weight.detach().numpy(), net[0].bias.detach().numpy()
+        values = np.abs(every.segments @ weight.T + bias).max(axis=1)  # each segment lies on the line of its unit
+        expected = every.segments[values.argmin(axis=1) % 4 == 0]
+        np.testing.assert_array_equal(some.segments, expected)
+        assert 0 < len(expected) < len(every.segments) / 2
 
     def test_none_for_what_is_quick(self) -> None:
         found: list[Sketch] = []

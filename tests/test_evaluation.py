@@ -126,6 +126,6 @@ def test_only_small_work_keeps_this_thread_from_looking_whether_to_go_on(
         runs.append((start, stop))
 
     this = threading.get_ident()
-    evaluation._in_chunks(work, n, width, nanoseconds, lambda: None)
+    evaluation._in_chunks(work, n, width, nanoseconds, lambda: None, evaluation.LEAST_ROWS)
     assert places == {is_here}
     assert sum(stop - start for start, stop in runs) == n

@@ -18,7 +18,6 @@ _TOP = np.uint64(56)
 MANY = 32
 """Crossings of one edge that are no longer sorted by insertion."""
 
-
 @inlined
 def popcount(word):
     """Number of set bits of a 64-bit word."""
@@ -308,21 +307,76 @@ def rows_by_hats(
     They are interpolated, with a hat for each unit that crosses their edge; of vertex i that is edge `parents[i]`. The units'
     values at old vertices are in `before`. Vertices that are not plain are left out.
     """
-    n_entries = rows.shape[1]
-    total = np.empty(n_entries)
+    most, begin = 1, start
     for i in range(start, stop):
-        if not is_plain[i]:
-            continue
-        a, b, t = edge_ends[i, 0], edge_ends[i, 1], edge_t[i]
-        total[:] = 0.0
+        if parents[i] != parents[begin]:
+            begin = i
+        most = max(most, i + 1 - begin)
+    hats_on_edges(
+        rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old,
+        start, stop, np.empty(rows.shape[1]), np.empty((most, rows.shape[1])))
+
+
+@lean
+def hats_on_edges(
+    rows, before, edge_ends, edge_t, parents, crossing_offsets, crossing_units, columns, has_columns, is_plain, n_old,
+    start, stop, total, hats,
+):
+    """The same with scratch, one and as many as one edge has vertices for entries.
+
+    At t, the units that cross the edge before have a hat of (1 - t) |z(a)|, the others one of t |z(b)|: each is added once, to
+    a sum that grows from a on, and to one that grows from b on.
+    """
+    n_entries = rows.shape[1]
+    i = start
+    while i < stop:
+        edge, begin = parents[i], i
+        a, b = edge_ends[i, 0], edge_ends[i, 1]
+        while i < stop and parents[i] == edge:
+            i += 1
+        lo, hi = np.int64(0), np.int64(0)
         if has_columns:
-            for x in range(crossing_offsets[parents[i]], crossing_offsets[parents[i] + 1]):
-                unit = crossing_units[x]
+            lo, hi = crossing_offsets[edge], crossing_offsets[edge + 1]
+        if hi - lo == 1:
+            unit = crossing_units[lo]
+            for k in range(begin, i):
+                t, v = edge_t[k], n_old + k
                 height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
+                if is_plain[k]:
+                    for j in range(n_entries):
+                        rows[v, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - height * columns[unit, j]
+            continue
+        for j in range(n_entries):
+            total[j] = 0.0
+        x = lo
+        for k in range(begin, i):
+            t = edge_t[k]
+            while x < hi:
+                unit = crossing_units[x]
+                if before[a, unit] / (before[a, unit] - before[b, unit]) > t:
+                    break
+                height = abs(before[a, unit])
                 for j in range(n_entries):
                     total[j] += height * columns[unit, j]
+                x += 1
+            for j in range(n_entries):
+                hats[k - begin, j] = (1.0 - t) * total[j]
         for j in range(n_entries):
-            rows[n_old + i, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - total[j]
+            total[j] = 0.0
+        x = hi - 1
+        for k in range(i - 1, begin - 1, -1):
+            t, v = edge_t[k], n_old + k
+            while x >= lo:
+                unit = crossing_units[x]
+                if before[a, unit] / (before[a, unit] - before[b, unit]) <= t:
+                    break
+                height = abs(before[b, unit])
+                for j in range(n_entries):
+                    total[j] += height * columns[unit, j]
+                x -= 1
+            if is_plain[k]:
+                for j in range(n_entries):
+                    rows[v, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - (hats[k - begin, j] + t * total[j])
 
 
 @loop

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._sign_kernels import sort_crossings, unit_key
-from .loops import inlined, lean, loop
+from .loops import inlined, loop
 
 _ONE = np.int64(1)
 

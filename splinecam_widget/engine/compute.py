@@ -34,7 +34,7 @@ from .threads import apart
 from .watching import BYTES_A_CELL, Budget, Sketch, Watch
 
 MOST_LINES = 20_000
-"""Lines of a sketch."""
+"""Lines of a sketch, or thereabouts: more take longer to gather than a computation may go without a look."""
 
 
 def compute_partition(
@@ -279,7 +279,12 @@ def _first_lines(network: Network, planar: PlanarComplex, rows: Float64, signs: 
 
 
 def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
-    edges = planar.edges[planar.edge_layer >= 0]
+    """All edges inside; where they are very many, those of every so manieth unit."""
+    is_shown = planar.edge_layer >= 0
+    step = -(-int(np.count_nonzero(is_shown)) // MOST_LINES)
+    if step > 1:
+        is_shown &= planar.edge_unit % step == 0
+    edges = planar.edges[is_shown]
     return Sketch(planar.points[edges], network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
 
 

@@ -35,10 +35,13 @@ PRODUCTS_A_NANOSECOND, READ_NANOSECONDS, EDGE_NANOSECONDS, CHORD_NANOSECONDS, SI
 """About what one core does, and takes for an entry of a row: to read it, to find it on an edge or a chord, and for its sign."""
 
 LEAST_ROWS = 16
-"""Rows of the smallest chunk: with fewer, a matrix is read for too little."""
+"""Rows of the smallest chunk where the network is run: with fewer, a matrix is read for too little."""
 
-WIDE = 2048
-"""A chunk of wider rows takes longer than this thread may go without a look: at a width of 2,048, products of 15 ms."""
+WIDE = 1024
+"""Where nothing is known of the time, a chunk of wider rows takes longer than this thread may go without a look."""
+
+LONG_NANOSECONDS = 1e7
+"""What does so where it is known."""
 
 
 def advance(
@@ -114,17 +117,17 @@ def advance(
         gather(n_on_edges + start, n_on_edges + stop)
 
     if hats is None or new is None:
-        _in_chunks(everywhere, n, width, nanoseconds, tick)
+        _in_chunks(everywhere, n, width, nanoseconds, tick, LEAST_ROWS)
     else:
         n_on_edges = n_old + len(new.edge_t)
         kept = sum(rows.shape[1] for rows in out.values())
-        _in_chunks(everywhere, n_old, width, nanoseconds, tick)
-        _in_chunks(on_edges, len(new.edge_t), width, EDGE_NANOSECONDS * kept, tick)
+        _in_chunks(everywhere, n_old, width, nanoseconds, tick, LEAST_ROWS)
+        _in_chunks(on_edges, len(new.edge_t), width, EDGE_NANOSECONDS * kept, tick, LEAST_ROWS)
         n_chords = len(new.chord_begins) - 1
         tick()
         n_along = max(1, len(new.chord_places) // max(1, n_chords))
-        _in_chunks(on_chords, n_chords, width * n_along, CHORD_NANOSECONDS * kept * n_along, tick)
-        _in_chunks(gather_new, len(new.chord_places), width, SIGN_NANOSECONDS * kept, tick)
+        _in_chunks(on_chords, n_chords, kept * n_along, CHORD_NANOSECONDS * kept * n_along, tick)
+        _in_chunks(gather_new, len(new.chord_places), kept, SIGN_NANOSECONDS * kept, tick)
     return out, None if gathering is None else gathering.signs()
 
 
@@ -145,15 +148,15 @@ def _multiply(x: torch.Tensor, matrix: Step, out: Float64) -> None:
 
 
 def _in_chunks(
-    work: Callable[[int, int], None], n: int, width: int, nanoseconds: float, tick: Callable[[], None]
+    work: Callable[[int, int], None], n: int, width: int, nanoseconds: float, tick: Callable[[], None], least: int = 1
 ) -> None:
     """`work(start, stop)` for runs of `n` things of `width` entries, each of some `nanoseconds`, on several threads.
 
-    Little work is done here.
-    A single run of few, very wide things takes long: then this thread looks meanwhile whether it should go on.
+    Little work is done here. While runs take long, this thread only looks whether it should go on. None has fewer than `least`
+    things.
     """
     if n:
-        n_chunks = min(-(-n * width // CHUNK_ENTRIES), max(1, n // LEAST_ROWS))
+        n_chunks = min(-(-n * width // CHUNK_ENTRIES), max(1, n // least))
         if n * width <= CHUNK_ENTRIES:
             work(0, n)
             return
@@ -163,7 +166,8 @@ def _in_chunks(
                 tick()
                 work(start, stop)
             return
-        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1 or width > WIDE)
+        is_long = width > WIDE if math.isinf(nanoseconds) else n / n_chunks * nanoseconds > LONG_NANOSECONDS
+        on_all_cores(work, bounds[:-1], bounds[1:], tick=tick, is_long=n_chunks == 1 or is_long)
 
 
 def _rows_between(rows: Float64, new: NewVertices | None, start: int, stop: int) -> Float64:

@@ -80,7 +80,8 @@ class Sketch:
     Attributes
     ----------
     segments : (n, 2, 2) float64
-        Its edges; of the first layer, while its cells are not known, the lines of its units from border to border.
+        Its edges, or those of every so manieth unit; of the first layer, while its cells are not known, the lines of its units
+        from border to border.
     n_layers, n_layers_in_all : int
         Layers of kinks that are done, and those there are.
     n_cells : int
