@@ -10,7 +10,7 @@ import numpy as np
 
 from ._cell_kernel import split_cells
 from ._sign_kernels import edge_crossings, edge_pieces, pack_signs, rows_at
-from .loops import loop
+from .loops import loop, summing
 
 
 @loop
@@ -36,6 +36,24 @@ def dense_rows(old, edge_ends, edge_t, chord_ends, chord_weights, above, below, 
                 for j in range(m):
                     out[v, j] += x * matrix[k, j]
     return out
+
+
+@summing
+def narrow_rows(old, above, below, weights, bias, active, out):
+    """The same for few outputs, `weights` (m, n), at old vertices alone, into `out` (V, m); `active` (n,) is scratch.
+
+    What a row becomes does not depend on those beside it.
+    """
+    m, n = weights.shape
+    for v in range(len(old)):
+        for k in range(n):
+            z = old[v, k]
+            active[k] = z * above[k] if z > 0 else z * below[k]
+        for j in range(m):
+            total = 0.0
+            for k in range(n):
+                total += active[k] * weights[j, k]
+            out[v, j] = total + bias[j]
 
 
 @loop

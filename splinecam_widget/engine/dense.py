@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -35,6 +36,9 @@ MOST_NEW_CELLS = 1 << 14
 
 MOST_ENTRIES = 1 << 18
 """Of the matrix, which is copied. Larger ones are not taken at the four corners of a domain, either."""
+
+NARROW = 4
+"""Outputs of which torch makes no faster than reading what they are made of."""
 
 LAYOUTS = frozenset({"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze"})
 """Operations after which a row has the same entries in the same order."""
@@ -70,6 +74,15 @@ class Dense:
     @property
     def sum_error(self) -> float:
         return (self.terms * UNIT_ROUNDOFF) ** 2
+
+    @cached_property
+    def weights(self) -> Float64:
+        """(m, n) float64: the matrix with its columns as rows."""
+        return np.ascontiguousarray(self.matrix.T)
+
+    def write_rows(self, old: Float64, out: Float64) -> None:
+        """Rows after the stage, into `out` (V, m), from those of the source (V, n); for few outputs faster than by torch."""
+        _dense_kernels.narrow_rows(old, self.above, self.below, self.weights, self.bias, np.empty(len(self.matrix)), out)
 
     def bound(self, before: Bound) -> Bound:
         """The bound after the stage, from that of the source."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import buffers
 from .arrays import Float64
-from .dense import dense_of
+from .dense import NARROW, dense_of
 from .hats import Hats
 from .network import Network, Stage, Step, run_steps
 from .planar import NewVertices, SignGathering, Signs
@@ -73,11 +73,15 @@ def advance(
     out: dict[str, Float64] = {name: empty((n, math.prod(shapes[name]))) for name in stage.kept}
     matrix = _last_matrix(stage, shapes) if device == "cpu" else None
     dense = dense_of(stage, shapes)
+    narrow = dense if device == "cpu" and dense is not None and len(dense.bias) <= NARROW else None
     nanoseconds = (
         math.inf if dense is None else dense.matrix.size / PRODUCTS_A_NANOSECOND + READ_NANOSECONDS * len(dense.matrix))
     gathering = None if cut is None else SignGathering(n, cut[1])
 
     def run(blocks: dict[str, Float64], n_rows: int, where: Any) -> None:
+        if narrow is not None and isinstance(where, slice):
+            narrow.write_rows(blocks[narrow.source], out[stage.kept[0]][where])
+            return
         tensors = {
             name: torch.from_numpy(rows).reshape(n_rows, *shapes[name]).to(device) for name, rows in blocks.items()}
         with torch.no_grad():

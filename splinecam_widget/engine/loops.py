@@ -68,6 +68,11 @@ def lean(function: Callable[..., Any]) -> Loop:
     return Loop(function, _nrt=False)
 
 
+def summing(function: Callable[..., Any]) -> Loop:
+    """A lean loop that takes sums in whatever order is fast, always the same."""
+    return Loop(function, _nrt=False, fastmath={"reassoc", "nsz", "contract"})
+
+
 def inlined(function: Callable[..., Any]) -> Loop:
     """A loop that becomes part of those that call it."""
     return Loop(function, inline="always")
