@@ -295,7 +295,7 @@ def _after_stage(network: Network, state: State, tick: Callable[[], None]) -> St
 
 def _finished(network: Network, state: State, live: dict[str, Float64], bounds: dict[str, Bound]) -> Finished:
     values = live[network.output_name]
-    tolerance = output_tolerance(bounds[network.output_name], values)
+    tolerance = output_tolerance(bounds[network.output_name], _peak(values))
     if not (np.isfinite(values).all() and (np.abs(values) < network.limit).all() and np.isfinite(tolerance).all()):
         raise ValueError("model: expected finite outputs on the segment, got NaN or infinity (in its weights, or by overflow)")
     chain = state.chain

@@ -338,10 +338,10 @@ def hats_on_edges(
         if has_columns:
             lo, hi = crossing_offsets[edge], crossing_offsets[edge + 1]
         if hi - lo == 1:
-            unit = crossing_units[lo]
+            unit = crossing_units[lo]  # at its own crossing both heights are the same
             for k in range(begin, i):
                 t, v = edge_t[k], n_old + k
-                height = min(t * abs(before[b, unit]), (1.0 - t) * abs(before[a, unit]))
+                height = t * abs(before[b, unit])
                 if is_plain[k]:
                     for j in range(n_entries):
                         rows[v, j] = rows[a, j] + t * (rows[b, j] - rows[a, j]) - height * columns[unit, j]

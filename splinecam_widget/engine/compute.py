@@ -293,8 +293,9 @@ def _finished(
 ) -> Partition:
     planar = replace(_by_layers(state.planar, network))  # a complex of its own: others know a result by it
     values = live[network.output_name]
-    output_error = output_tolerance(bounds[network.output_name], values)
-    if not ((peaks(values) < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
+    peak = peaks(values)
+    output_error = output_tolerance(bounds[network.output_name], peak)
+    if not ((peak < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(plane, planar, values, output_error, state.n_close, state.n_zero, network=network,
                      zero_tolerances=state.zero_tolerances)
@@ -319,9 +320,8 @@ def _by_layers(planar: PlanarComplex, network: Network) -> PlanarComplex:
     return replace(planar, edge_layer=np.where(inner, layers, np.int32(-1)), edge_unit=np.where(inner, units, np.int32(-1)))
 
 
-def output_tolerance(bound: Bound, values: Float64) -> Float64:
-    """Magnitude (K,) of the rounding error of the outputs at the vertices, with that of interpolating between them."""
-    peak = peaks(values)
+def output_tolerance(bound: Bound, peak: Float64) -> Float64:
+    """Magnitude (K,) of the rounding error of outputs of at most magnitude `peak` (K,), with that of interpolating them."""
     with np.errstate(over="ignore"):  # of a square; whether it is finite is asked next
         tolerance: Float64 = CONFIDENCE * np.sqrt(bound.rows.numpy()[1].reshape(-1) + LERP_ERROR * (peak * peak))
     return tolerance
