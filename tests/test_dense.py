@@ -222,3 +222,19 @@ def test_weights_too_large_are_said() -> None:
         net[4].weight *= 1e200
     with pytest.raises(ValueError, match="finite outputs"):
         compute_partition(net, square())
+
+
+@pytest.mark.parametrize("m", [1, dense.NARROW])
+def test_a_row_of_few_outputs_does_not_depend_on_others(m: int) -> None:
+    network = lower(mlp(2, 37, 37, m), (2,))
+    stage = network.stages[-1]
+    found = dense.dense_of(stage, network.shapes)
+    assert found is not None
+    before = np.random.default_rng(0).standard_normal((50, 37))
+    together, apart = np.empty((50, m)), np.empty((50, m))
+    found.write_rows(before, together)
+    for i in range(50):
+        found.write_rows(before[i:i + 1], apart[i:i + 1])
+    np.testing.assert_array_equal(together, apart)
+    expected = np.maximum(before, 0.0) @ found.matrix + found.bias
+    np.testing.assert_allclose(together, expected, rtol=0, atol=1e-14 * np.abs(expected).max())

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import TypingError
 from torch import nn
 
-from splinecam_widget.engine.loops import Loop, compiler_lock, inlined, loop
+from splinecam_widget.engine.loops import Loop, compiler_lock, inlined, lean, loop
 from splinecam_widget.engine.lowering import lower
 
 
@@ -43,6 +45,42 @@ def test_loops_call_each_other() -> None:
     assert mean(np.arange(5.0)) == 2.0
     assert mean.signatures
     assert mean.py_func(np.arange(5.0)) == 2.0
+
+
+@loop
+def fill(values: Any, out: Any) -> Any:
+    """Makes an array."""
+    for i, value in enumerate(values / 2):
+        out[i] = value
+    return len(out)
+
+
+def filled(values: Any, pair: Any, n: int) -> Any:
+    """Hands arrays to another loop again and again."""
+    n_done = 0
+    for k in range(n):
+        one, two = pair
+        if k % 2:
+            one, two = two, one
+        n_done += fill(values, one) + fill(one, two)
+    return n_done
+
+
+@pytest.mark.parametrize(("kind", "counts"), [(lean, False), (loop, True)])  # the lean one compiles the other first
+def test_only_lean_loops_count_no_references(kind: Any, counts: bool) -> None:
+    values, pair = np.arange(4.0), (np.empty(4), np.empty(4))
+    assert kind(filled)(values, pair, 3) == 24
+    assert pair[0].tolist() == [0.0, 0.5, 1.0, 1.5]
+    assert pair[1].tolist() == [0.0, 0.25, 0.5, 0.75]
+    compiled = njit(**kind(filled)._options)(filled)  # not from disk, from where there is no text
+    compiled(values, pair, 3)
+    (text,) = compiled.inspect_asm().values()
+    assert ("NRT_" in text[:text.index("retq")]) == counts
+
+
+def test_lean_loops_make_no_arrays() -> None:
+    with pytest.raises(TypingError, match="empty"):
+        lean(lambda n: np.empty(n))(3)
 
 
 def test_a_loop_is_a_function_with_its_name_and_text() -> None:
