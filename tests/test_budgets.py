@@ -301,9 +301,20 @@ class TestSketches:
         assert some.n_cells == every.n_cells
         weight, bias = net[0].weight.detach().numpy(), net[0].bias.detach().numpy()
         values = np.abs(every.segments @ weight.T + bias).max(axis=1)  # each segment lies on the line of its unit
-        expected = every.segments[values.argmin(axis=1) % 4 == 0]
+        units = values.argmin(axis=1)
+        expected = every.segments[np.isin(units, np.unique(units)[::4])]
         np.testing.assert_array_equal(some.segments, expected)
         assert 0 < len(expected) < len(every.segments) / 2
+
+    def test_of_very_many_lines_those_of_one_unit_at_least(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever its number."""
+        net = mlp(2, 16, 16, 1)
+        with torch.no_grad():
+            net[0].weight[:3], net[0].bias[:3] = 0.0, 1.0
+        every = self.sketches(net)
+        monkeypatch.setattr(compute, "MOST_LINES", 2)
+        for some, all_ in zip(self.sketches(net), every, strict=True):
+            assert 0 < len(some.segments) <= 4 < len(all_.segments)
 
     def test_none_for_what_is_quick(self) -> None:
         found: list[Sketch] = []

@@ -11,6 +11,7 @@ from torch import nn
 
 from oracle import assert_consistent, assert_same, mlp, square
 from splinecam_widget import Slice, compute_partition
+from splinecam_widget.engine import evaluation
 from splinecam_widget.engine.lowering import lower
 from zoo import ZOO
 
@@ -37,6 +38,22 @@ def test_stages_elsewhere_are_the_same_but_for_where_their_constants_are() -> No
     other = replace(network, device="cpu:0")
     assert other.stages_on_device is not other.stages
     assert_same(compute_partition(other, square()), compute_partition(network, square()))
+
+
+def test_no_numbers_are_read_of_constants_that_lie_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy has none of what is on a GPU."""
+    network = replace(lower(mlp(2, 70, 70, 1), (2,)), device="cpu:0")
+    read = []
+    dense_of = evaluation.dense_of
+
+    def seen(stage: Any, shapes: Any) -> Any:
+        read.append(stage)
+        return dense_of(stage, shapes)
+
+    monkeypatch.setattr(evaluation, "dense_of", seen)
+    compute_partition(network, square())
+    assert read
+    assert not set(map(id, read)).intersection(map(id, network.stages_on_device))
 
 
 def test_a_network_stays_where_it_was_unless_told() -> None:

@@ -175,9 +175,19 @@ def test_columns_of_many_outputs_are_not_found_at_any_price() -> None:
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "CHUNK_ENTRIES", 64)
+    monkeypatch.setattr(evaluation, "LEAST_NANOSECONDS", 0)
+    shared = []
+    on_all_cores = evaluation.on_all_cores
+
+    def seen(*args: Any, **kwargs: Any) -> Any:
+        shared.append(len(args[1]))
+        return on_all_cores(*args, **kwargs)
+
+    monkeypatch.setattr(evaluation, "on_all_cores", seen)
     one, three = by_one_and_by_three_threads(mlp(2, 24, 24, 24, 3), square())
     np.testing.assert_array_equal(one.values, three.values)
     np.testing.assert_array_equal(one.vertices, three.vertices)
+    assert max(shared) > 3
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -158,3 +160,26 @@ def test_a_count_ends_early_past_32_bits_past_the_budget_and_when_stopped(most: 
     found = _tracing_kernels.count_crossings(
         2 * n, p, p + np.int32(n), n, np.empty(2 * n, np.int32), chords, most, np.full(1, halt, np.uint8))
     assert found == -1
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_vertices_inside_come_chord_by_chord(is_split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then all on one chord are found together."""
+    monkeypatch.setattr(planar, "LEAST_TRACED", NEVER if is_split else ALWAYS)
+    new = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines_through_the_square(60, 0)).new
+    begins = new.chord_begins
+    assert begins[-1] == len(new.chord_places) > 100
+    assert len(begins) - 1 == len(np.unique(new.chord_places, axis=0)) < 60
+    for lo, hi in pairwise(begins):
+        assert (new.chord_places[lo:hi] == new.chord_places[lo]).all()
+        assert (np.diff(new.chord_weights[lo:hi, 2]) >= 0).all()
+
+
+def test_many_lines_of_which_two_are_the_same_take_no_more_memory_than_their_cells() -> None:
+    """These cannot be traced; the largest piece is a small part of the whole."""
+    lines = lines_through_the_square(1000, 1)
+    one = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines).after
+    twice = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines, lines[0]).after
+    assert twice.n_cells == one.n_cells
+    assert len(twice.points) - len(twice.edges) + twice.n_cells == 1
+    np.testing.assert_array_equal(np.sort(twice.cell_offsets[1:] - twice.cell_offsets[:-1]), np.sort(np.diff(one.cell_offsets)))

@@ -18,6 +18,7 @@ _TOP = np.uint64(56)
 MANY = 32
 """Crossings of one edge that are no longer sorted by insertion."""
 
+
 @inlined
 def popcount(word):
     """Number of set bits of a 64-bit word."""

@@ -11,7 +11,7 @@ import numpy as np
 from ._border_kernels import fill_table, inner_sign, turning_places
 from ._cutting_kernels import CELLS, CHORD_EDGES, ENTRIES, INNER
 from ._growing_kernels import grown, with_room
-from ._sign_kernels import unit_key
+from ._sign_kernels import sort_crossings, unit_key
 from .loops import loop
 
 
@@ -49,14 +49,13 @@ def split_one(
     if n_border * m > most_entries:
         halt[0] = 1
         return out, n_irregular
-    size = n_border
-    table = np.empty(size * m, np.int8)
+    table = np.empty(n_border * m, np.int8)
     fill_table(
         lo, hi, cell_vertices, cell_edges, edges, positive, negative, vertex_offsets, crossing_offsets, crossing_units,
-        crossing_places, local_of, units, m, size, table)
+        crossing_places, local_of, units, m, n_border, table)
     if not is_simple:
         for l in range(m):
-            chord_p[l], chord_q[l], turns = turning_places(table, l * size, n_border)
+            chord_p[l], chord_q[l], turns = turning_places(table, l * n_border, n_border)
             n_irregular += turns != 2
 
     n_iv, n_ce = np.int64(0), np.int64(0)
@@ -130,7 +129,7 @@ def split_one(
             frame_units[x] = stack[base + 3 + 2 * nv + x]
         l = np.int64(frame_units[0])
         unit = np.int64(units[l])
-        row = l * size
+        row = l * n_border
         k = np.int64(-1)
         for at in range(n):
             v = np.int64(loop_v[at])
@@ -263,7 +262,7 @@ def split_one(
             for x in range(1, nu):
                 other_l = np.int64(frame_units[x])
                 other_unit = np.int64(units[other_l])
-                row = other_l * size
+                row = other_l * n_border
                 has_plus, has_minus = False, False
                 for k in range(count):
                     v = np.int64(stack[place + k])
@@ -309,35 +308,45 @@ def split_one(
 
     if halt[0]:
         return out, n_irregular
-    # Inner vertices and edges get their numbers; the leaves become cells.
+    # Inner vertices get their numbers, in order along each chord, chord by chord.
     wanted[:] = 0
-    wanted[CELLS], wanted[ENTRIES] = n_cells + n_leaves, n_loop + n_leaves * (n_border + n_iv + 4)
-    wanted[INNER], wanted[CHORD_EDGES] = n_inner + n_iv, n_new_edges + n_ce
+    wanted[CELLS], wanted[INNER], wanted[CHORD_EDGES] = n_cells + n_leaves, n_inner + n_iv, n_new_edges + n_ce
     out = with_room(out, wanted)
     (out_offsets, out_vertices, out_edges, out_hashes, out_parents, chord_ends, chord_weights, chord_places, new_edges,
      new_units) = out
+    number = np.empty(n_border + n_iv, np.int32)
+    number[:n_border] = border_vertex[:n_border]
+    ranks, ranked_s, begins = np.empty(n_iv, np.int32), np.empty(n_iv), np.zeros(m + 1, np.int64)
     for r in range(n_iv):
+        begins[iv_chord[r] + 1] += 1
+    for i in range(m):
+        begins[i + 1] += begins[i]
+    for r in range(n_iv):
+        i = iv_chord[r]
+        ranks[begins[i]], ranked_s[begins[i]] = r, iv_s[r]
+        begins[i] += 1  # in the end where the next chord's begin
+    for i in range(m):
+        sort_crossings(ranked_s, ranks, begins[i - 1] if i > 0 else np.int64(0), begins[i])
+    for k in range(n_iv):
+        r = np.int64(ranks[k])
+        number[n_border + r] = first_chord_vertex + n_inner + k
         p, q = chord_p[iv_chord[r]], chord_q[iv_chord[r]]
-        chord_places[n_inner + r, 0] = border_vertex[p]
-        chord_places[n_inner + r, 1] = border_vertex[q]
-        chord_ends[n_inner + r, 0] = ends[p, 0]
-        chord_ends[n_inner + r, 1] = ends[p, 1]
-        chord_ends[n_inner + r, 2] = ends[q, 0]
-        chord_ends[n_inner + r, 3] = ends[q, 1]
-        chord_weights[n_inner + r, 0] = t[p]
-        chord_weights[n_inner + r, 1] = t[q]
-        chord_weights[n_inner + r, 2] = iv_s[r]
+        chord_places[n_inner + k, 0] = border_vertex[p]
+        chord_places[n_inner + k, 1] = border_vertex[q]
+        chord_ends[n_inner + k, 0] = ends[p, 0]
+        chord_ends[n_inner + k, 1] = ends[p, 1]
+        chord_ends[n_inner + k, 2] = ends[q, 0]
+        chord_ends[n_inner + k, 3] = ends[q, 1]
+        chord_weights[n_inner + k, 0] = t[p]
+        chord_weights[n_inner + k, 1] = t[q]
+        chord_weights[n_inner + k, 2] = iv_s[r]
     if n_ce > len(ce_global):
         ce_global = grown(ce_global, n_ce)
     for c in range(n_ce):
         if ce[c, 3] >= 0:
             continue
         for end_of in range(2):
-            v = np.int64(ce[c, end_of])
-            if v < n_border:
-                new_edges[n_new_edges, end_of] = border_vertex[v]
-            else:
-                new_edges[n_new_edges, end_of] = first_chord_vertex + n_inner + v - n_border
+            new_edges[n_new_edges, end_of] = number[ce[c, end_of]]
         new_units[n_new_edges] = units[ce[c, 2]]
         ce_global[c] = first_chord_edge + n_new_edges
         n_new_edges += 1
@@ -345,10 +354,13 @@ def split_one(
     for leaf in range(n_leaves):
         n = np.int64(leaves[read])
         read += 1
+        reserve = n_loop + n_border + n_iv + 4
+        if reserve > len(out_vertices):
+            out_vertices, out_edges = grown(out_vertices, reserve), grown(out_edges, reserve)
         for k in range(n):
             v, e = np.int64(leaves[read + k]), np.int64(leaves[read + n + k])
             if e < n_border or ce[e - n_border, 3] < 0:
-                out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
+                out_vertices[n_loop] = number[v]
                 out_edges[n_loop] = border_edge[e] if e < n_border else ce_global[e - n_border]
                 n_loop += 1
                 continue
@@ -365,7 +377,7 @@ def split_one(
                         todo[depth], todo[depth + 1] = ce[c, 3], ce[c, 4]
                     depth += 2
                     continue
-                out_vertices[n_loop] = border_vertex[v] if v < n_border else first_chord_vertex + n_inner + v - n_border
+                out_vertices[n_loop] = number[v]
                 out_edges[n_loop] = ce_global[c]
                 n_loop += 1
                 v = np.int64(ce[c, 1]) if ce[c, 0] == v else np.int64(ce[c, 0])
@@ -375,4 +387,7 @@ def split_one(
         n_cells += 1
         out_offsets[n_cells] = n_loop
     counts[CELLS], counts[ENTRIES], counts[INNER], counts[CHORD_EDGES] = n_cells, n_loop, n_inner + n_iv, n_new_edges
+    out = (
+        out_offsets, out_vertices, out_edges, out_hashes, out_parents, chord_ends, chord_weights, chord_places, new_edges,
+        new_units)
     return out, n_irregular

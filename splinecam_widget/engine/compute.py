@@ -279,12 +279,15 @@ def _first_lines(network: Network, planar: PlanarComplex, rows: Float64, signs: 
 
 
 def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
-    """All edges inside; where they are very many, those of every so manieth unit."""
-    is_shown = planar.edge_layer >= 0
-    step = -(-int(np.count_nonzero(is_shown)) // MOST_LINES)
+    """All edges inside; where they are very many, those of some units."""
+    shown = planar.edge_layer >= 0
+    step = -(-int(np.count_nonzero(shown)) // MOST_LINES)
     if step > 1:
-        is_shown &= planar.edge_unit % step == 0
-    edges = planar.edges[is_shown]
+        lines = planar.edge_layer * (np.int64(planar.edge_unit.max()) + 1) + planar.edge_unit
+        is_chosen = np.zeros(int(lines.max()) + 1, np.bool_)
+        is_chosen[np.flatnonzero(np.bincount(lines[shown]))[::step]] = True
+        shown &= is_chosen[np.maximum(lines, 0)]
+    edges = planar.edges[shown][:2 * MOST_LINES]
     return Sketch(planar.points[edges], network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
 
 

@@ -1,7 +1,8 @@
-"""Stages that are one matrix after an activation that bends at zero, while there are few vertices.
+"""Stages that are one matrix after an activation that bends at zero.
 
-`compute` takes such a stage in some thirty calls, of which each costs more than its work as long as there are a few hundred
-cells. Here the same is one call, on the thread that asks.
+While there are few vertices, a stage is one call, on the thread that asks: `compute` takes it in some thirty calls, of which
+each costs more than its work as long as there are a few hundred cells. With many, its bounds, and its rows where these are
+narrow, are still found by loops of their own.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Dense:
     def bound(self, before: Bound) -> Bound:
         """The bound after the stage, from that of the source."""
         rows = _dense_kernels.dense_bound(
-            before.rows.numpy().reshape(2, -1), self.slope, self.kink_error, self.matrix, self.bias, self.sum_error, self.terms)
+            np.ascontiguousarray(before.rows.numpy().reshape(2, -1)), self.slope, self.kink_error, self.matrix, self.bias,
+            self.sum_error, self.terms)
         return Bound(torch.from_numpy(rows))
 
 

@@ -34,6 +34,9 @@ LEAST_NANOSECONDS = 1e6
 PRODUCTS_A_NANOSECOND, READ_NANOSECONDS, EDGE_NANOSECONDS, CHORD_NANOSECONDS, SIGN_NANOSECONDS = 15.0, 0.8, 3.0, 4.0, 1.0
 """About what one core does, and takes for an entry of a row: to read it, to find it on an edge or a chord, and for its sign."""
 
+ONE_EDGE_NANOSECONDS, ONE_CHORD_NANOSECONDS, UNIT_NANOSECONDS = 100.0, 400.0, 20.0
+"""Beside that, of a vertex on an edge, of a chord, and of each unit that may bend along it."""
+
 LEAST_ROWS = 16
 """Rows of the smallest chunk where the network is run: with fewer, a matrix is read for too little."""
 
@@ -72,8 +75,8 @@ def advance(
     empty = np.empty if stage.cut is None else buffers.empty  # the outputs stay
     out: dict[str, Float64] = {name: empty((n, math.prod(shapes[name]))) for name in stage.kept}
     matrix = _last_matrix(stage, shapes) if device == "cpu" else None
-    dense = dense_of(stage, shapes)
-    narrow = dense if device == "cpu" and dense is not None and len(dense.bias) <= NARROW else None
+    dense = dense_of(stage, shapes) if device == "cpu" else None
+    narrow = dense if dense is not None and len(dense.bias) <= NARROW else None
     nanoseconds = (
         math.inf if dense is None else dense.matrix.size / PRODUCTS_A_NANOSECOND + READ_NANOSECONDS * len(dense.matrix))
     gathering = None if cut is None else SignGathering(n, cut[1])
@@ -126,11 +129,15 @@ def advance(
         n_on_edges = n_old + len(new.edge_t)
         kept = sum(rows.shape[1] for rows in out.values())
         _in_chunks(everywhere, n_old, width, nanoseconds, tick, LEAST_ROWS)
-        _in_chunks(on_edges, len(new.edge_t), width, EDGE_NANOSECONDS * kept, tick, LEAST_ROWS)
+        share_run = 1 - np.count_nonzero(new.is_plain) / max(1, len(new.edge_t))
+        of_edge = ONE_EDGE_NANOSECONDS + EDGE_NANOSECONDS * kept + (share_run * nanoseconds if share_run else 0.0)
+        _in_chunks(on_edges, len(new.edge_t), width, of_edge, tick, LEAST_ROWS)
         n_chords = len(new.chord_begins) - 1
         tick()
         n_along = max(1, len(new.chord_places) // max(1, n_chords))
-        _in_chunks(on_chords, n_chords, kept * n_along, CHORD_NANOSECONDS * kept * n_along, tick)
+        n_bending = 2 * len(new.edge_t) / (1 + np.count_nonzero(np.diff(new.parents)))
+        of_chord = ONE_CHORD_NANOSECONDS + n_bending * (UNIT_NANOSECONDS + kept) + CHORD_NANOSECONDS * kept * n_along
+        _in_chunks(on_chords, n_chords, max(kept * n_along, live[hats.source].shape[1]), of_chord, tick)
         _in_chunks(gather_new, len(new.chord_places), kept, SIGN_NANOSECONDS * kept, tick)
     return out, None if gathering is None else gathering.signs()
 
@@ -156,8 +163,8 @@ def _in_chunks(
 ) -> None:
     """`work(start, stop)` for runs of `n` things of `width` entries, each of some `nanoseconds`, on several threads.
 
-    Little work is done here. While runs take long, this thread only looks whether it should go on. None has fewer than `least`
-    things.
+    Little work is done here. While runs take long, this thread only looks whether it should go on. No run has fewer than
+    `least` things, unless there are fewer.
     """
     if n:
         n_chunks = min(-(-n * width // CHUNK_ENTRIES), max(1, n // least))

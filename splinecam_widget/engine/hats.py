@@ -42,6 +42,9 @@ RUN_ENTRIES = 1 << 16
 LINEAR_ROUNDINGS = 1 << 16
 """By how many roundings of its largest entry the map that columns make may differ from the steps themselves."""
 
+HAT_ROUNDINGS = 6
+"""Of the height of a hat times its column."""
+
 LEAST_ENTRIES = 1 << 17
 """Entries of the new vertices' rows below which running the network is as fast."""
 
@@ -79,14 +82,17 @@ class Hats:
         The line between the ends and the hats are together, whatever the pre-activations at the ends, the activation of the
         interpolated pre-activation; so their errors come through as where the network is run. What is added are roundings: two
         interpolations (on an edge, then on a chord), each with one subtraction of its hats, which are summed by themselves; and
-        of each hat those of its height (4), of its column, and of that sum, over all units at most.
+        of each hat those of its height, of its column, and of that sum, over all units at most. The height is |z| at one end
+        times 1 - t, or at the other times t, by where the crossing is. That is a quotient: near it the wrong one may be taken,
+        which differs by two roundings. Those, that of 1 - t, those of the products with the column and with 1 - t, and that of
+        the sum of both kinds of hats make six.
         """
-        rows = bound.rows.numpy().reshape(2, -1)
+        rows = np.ascontiguousarray(bound.rows.numpy().reshape(2, -1))
         columns, has_columns = self._columns_of(name, rows)
-        roundings = (4 + len(columns) + self.roundings) * UNIT_ROUNDOFF
+        roundings = (HAT_ROUNDINGS + len(columns) + self.roundings) * UNIT_ROUNDOFF
         found = _sign_kernels.bound_with_hats(
-            rows, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2, before.square.numpy().reshape(-1), columns, has_columns,
-            roundings**2)
+            rows, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2, np.ascontiguousarray(before.square.numpy().reshape(-1)), columns,
+            has_columns, roundings**2)
         return Bound(torch.from_numpy(found).view(bound.rows.shape))
 
     def write_on_edges(
