@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from . import _sign_kernels
+from . import _hat_kernels
 from .arrays import Float64
 from .network import Stage, run_steps
 from .operations import Affine
@@ -90,7 +90,7 @@ class Hats:
         rows = np.ascontiguousarray(bound.rows.numpy().reshape(2, -1))
         columns, has_columns = self._columns_of(name, rows)
         roundings = (HAT_ROUNDINGS + len(columns) + self.roundings) * UNIT_ROUNDOFF
-        found = _sign_kernels.bound_with_hats(
+        found = _hat_kernels.bound_with_hats(
             rows, ((LERP_ROUNDINGS + 2) * UNIT_ROUNDOFF) ** 2, np.ascontiguousarray(before.square.numpy().reshape(-1)), columns,
             has_columns, roundings**2)
         return Bound(torch.from_numpy(found).view(bound.rows.shape))
@@ -102,7 +102,7 @@ class Hats:
 
         They go into all rows (V, m), where those at the old ones are.
         """
-        _sign_kernels.rows_by_hats(
+        _hat_kernels.rows_by_hats(
             rows, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
             *self._columns_of(name, rows), new.is_plain, len(rows) - len(new), start, stop)
 
@@ -110,7 +110,7 @@ class Hats:
         self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, first: int, last: int
     ) -> None:
         """Rows of a kept tensor at the vertices of chords `first` to `last`, into all rows (V, m), where those on edges are."""
-        _sign_kernels.rows_on_chords(
+        _hat_kernels.rows_on_chords(
             rows, source_rows, new.signs.positive, new.signs.negative, new.chord_ends, new.chord_weights, new.chord_places,
             new.chord_begins, first, last, len(rows) - len(new.chord_places), *self._columns_of(name, rows))
 
