@@ -67,9 +67,9 @@ def test_hats_are_what_the_network_is(monkeypatch: Any, widths: tuple[int, ...])
     monkeypatch.setattr(hats, "LEAST_ENTRIES", 1 << 60)
     expected = compute_line(net, a, b)
     seen: list[int] = []
-    write = chains.ChainHats.write_on_edges
+    write = hats.Hats.write_on_edges
     monkeypatch.setattr(
-        chains.ChainHats, "write_on_edges", lambda self, *given: (seen.append(given[-1] - given[-2]), write(self, *given))[1])
+        hats.Hats, "write_on_edges", lambda self, *given: (seen.append(given[-1] - given[-2]), write(self, *given))[1])
     monkeypatch.setattr(hats, "LEAST_ENTRIES", 0)
     assert_same_line(compute_line(net, a, b), expected)
     assert sum(seen) > 10

@@ -21,7 +21,7 @@ from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.compute import output_tolerance
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.evaluation import advance, advance_bounds
-from splinecam_widget.engine.hats import Hats, hats_for
+from splinecam_widget.engine.hats import hats_for
 from splinecam_widget.engine.network import Network, Step
 from splinecam_widget.engine.pieces import bends
 from splinecam_widget.engine.planar import Int32, Int64, NewVertices, Signs
@@ -184,21 +184,6 @@ class State:
         return found if begin == 0 else replace(found, n_close=0, n_zero=0)
 
 
-class ChainHats(Hats):
-    """Hats on intervals, of which each may have many crossings."""
-
-    def write_on_edges(
-        self, name: str, rows: Float64, source_rows: Float64, new: NewVertices, start: int, stop: int
-    ) -> None:
-        """As of `Hats`."""
-        ids = start + np.flatnonzero(new.is_plain[start:stop])
-        out = np.empty((len(ids), rows.shape[1]))
-        _line_kernels.rows_by_sorted_hats(
-            rows, source_rows, new.edge_ends, new.edge_t, new.parents, new.crossing_offsets, new.crossing_units,
-            *self._columns_of(name, rows), ids, out)
-        rows[len(rows) - len(new) + ids] = out
-
-
 @dataclass(frozen=True, eq=False)
 class Finished:
     """What is known of a segment, or of a part of it, at the end; see `LinePartition`."""
@@ -259,8 +244,7 @@ def _after_stage(network: Network, state: State, tick: Callable[[], None]) -> St
         found = jumps(stage, network.shapes, state.rows(), state.bounds, chain, tick)
         if found:
             raise UnsupportedModelError(f"model: expected choices that are continuous, each by itself, but {found}")
-    found_hats = hats_for(stage, network.shapes, new)
-    hats = None if found_hats is None else ChainHats(found_hats.source, found_hats.columns, found_hats.roundings)
+    hats = hats_for(stage, network.shapes, new)
     bounds = advance_bounds(stage, network.shapes, state.bounds, hats)
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None

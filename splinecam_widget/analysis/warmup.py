@@ -65,11 +65,8 @@ def _statistics(statistics: Statistics) -> None:
 
 def _lines(network: Network) -> None:
     compute_line(network, [-1.0, -0.9], [1.0, 0.8]).class_changes()
-    # Used by large networks, and by curves with tables of knots.
-    rows, ends, numbers, units, offsets = (np.zeros((2, 1)), np.zeros((0, 2), np.int32), np.zeros(0), np.zeros(0, np.int32),
-                                           np.zeros(1, np.int64))
-    _line_kernels.rows_by_sorted_hats(rows, rows, ends, numbers, units, offsets, units, rows, True, offsets[:0], rows[:0])
-    _line_kernels.knot_crossings(ends, rows, np.zeros(1), numbers, 0.0)
+    # Used by curves with tables of knots.
+    _line_kernels.knot_crossings(np.zeros((0, 2), np.int32), np.zeros((2, 1)), np.zeros(1), np.zeros(0), 0.0)
 
 
 def _maps(partition: Partition) -> None:
