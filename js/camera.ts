@@ -36,6 +36,7 @@ export class Camera {
   private last: Transform | null = null;
   /** Gestures that go on: a press may come before d3-zoom takes a turn of the wheel to be over. */
   private nGestures = 0;
+  private isHeld = false;
 
   constructor(
     private readonly surface: HTMLElement,
@@ -49,6 +50,7 @@ export class Camera {
       .on("start", (event: D3ZoomEvent<HTMLElement, unknown>) => {
         this.last = plain(event.transform);
         this.nGestures += 1;
+        this.isHeld = true;
       })
       .on("zoom", (event: D3ZoomEvent<HTMLElement, unknown>) => this.follow(plain(event.transform), event.sourceEvent))
       .on("end", () => {
@@ -57,6 +59,7 @@ export class Camera {
           return;
         }
         this.last = null;
+        this.isHeld = false;
         selection.property("__zoom", zoomIdentity);
         events.onEnd?.();
       });
@@ -65,9 +68,14 @@ export class Camera {
     signal.addEventListener("abort", () => selection.on(".zoom", null), { once: true });
   }
 
-  /** A gesture is going on. */
+  /** A gesture is going on, and the rectangle is the hand's. */
   get isActive(): boolean {
-    return this.last !== null;
+    return this.isHeld;
+  }
+
+  /** Gives the rectangle up before the gesture ends, until its next step: a turn of the wheel ends long after its last. */
+  release(): void {
+    this.isHeld = false;
   }
 
   zoom(factor: number): void {
@@ -96,6 +104,7 @@ export class Camera {
       return;
     }
     this.last = transform;
+    this.isHeld = true;
     const [view, size, scale] = [events.view(), events.size(), transform.k / last.k];
     if (cause instanceof WheelEvent) {
       const box = this.surface.getBoundingClientRect();

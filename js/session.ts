@@ -96,7 +96,7 @@ export class Session {
     this.sliceBar = new SliceBar(
       {
         onZoom: (factor) => this.slice?.zoom(factor),
-        onReset: () => this.guard(() => this.wishRange(null)),
+        onReset: () => this.guard(() => this.resetRange()),
         onColorBy: (value) => {
           model.set("color_by", value);
           model.save_changes();
@@ -254,8 +254,10 @@ export class Session {
     this.inspector.expire();
     if (this.slice !== null) {
       // Ranges under the hand, or asked for and not yet answered, belong to the user; but not across planes.
-      if (isNewPlane || !(this.slice.isHeld || this.wishes.holdsRange)) {
+      if (isNewPlane) {
         this.slice.view = picture.view;
+      } else if (!this.wishes.holdsRange) {
+        this.slice.offer(picture.view);
       }
       this.slice.show(picture);
     }
@@ -291,6 +293,11 @@ export class Session {
   private wishRange(view: Parameters<Wishes["range"]>[0]): void {
     this.wishes.range(view, this.plane);
     this.wish();
+  }
+
+  private resetRange(): void {
+    this.slice?.release();
+    this.wishRange(null);
   }
 
   private wish(): void {

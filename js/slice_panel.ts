@@ -60,6 +60,8 @@ export class SlicePanel {
   private isEnabled = true;
   /** What is shown in the picture's place. */
   private sketched: SketchMessage | null = null;
+  /** The ranges of a picture that came while a hand was on others. */
+  private offered: Rect | null = null;
   /** Where the pointer rests on the frame, in pixels. */
   private pointer: Point | null = null;
   private size: Size = { width: 1, height: 1 };
@@ -75,7 +77,7 @@ export class SlicePanel {
           events.onAnchor(index, this.inView(fromPixel(this.view, this.size, pixel)));
           if (phase === "end") {
             this.pointer = pixel;
-            this.look();
+            this.letGo();
           }
         },
         onStep: (index, dx, dy, isLarge) => this.step(index, dx, dy, isLarge),
@@ -96,7 +98,7 @@ export class SlicePanel {
             events.onView(view);
           }
         },
-        onEnd: () => this.look(),
+        onEnd: () => this.letGo(),
         onIgnoredWheel: () => this.showHint(WHEEL_HINT),
         limits: () => this.picture?.limits ?? null,
         onStopped: (side) => this.showHint(STOP_HINTS[side]),
@@ -128,13 +130,34 @@ export class SlicePanel {
   }
 
   set view(view: Rect) {
+    this.offered = null;
     this.plot.view = fitted(view, { width: 1, height: 1 });
     this.updateOverlay();
   }
 
-  /** A hand is on the ranges or on a handle. */
-  get isHeld(): boolean {
+  /** Shows the ranges of a picture, at the latest when a hand that is on the ranges or a handle lets go without more moves. */
+  offer(view: Rect): void {
+    if (this.isHeld) {
+      this.offered = view;
+    } else {
+      this.view = view;
+    }
+  }
+
+  /** What is on show is the hand's no longer, though a turn of the wheel may not be over. */
+  release(): void {
+    this.camera.release();
+  }
+
+  private get isHeld(): boolean {
     return this.camera.isActive || this.handles.draggedIndex !== null;
+  }
+
+  private letGo(): void {
+    if (this.offered !== null && !this.isHeld) {
+      this.view = this.offered;
+    }
+    this.look();
   }
 
   get draggedIndex(): number | null {

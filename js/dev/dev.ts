@@ -23,7 +23,8 @@ if (query.has("width")) {
   host.style.width = `${query.get("width")}px`;
 }
 
-const model = new FakeModel(query.get("kernel") === "none" ? null : new FakeKernel(options));
+const kernel = query.get("kernel") === "none" ? null : new FakeKernel(options);
+const model = new FakeModel(kernel);
 
 const painted: unknown[] = [];
 document.addEventListener("splinecam:painted", (event) => painted.push((event as CustomEvent).detail));
@@ -39,4 +40,4 @@ function mount(): () => void {
   };
 }
 
-Object.assign(window, { dev: { model, mount, unmount: mount(), painted } });
+Object.assign(window, { dev: { model, kernel, mount, unmount: mount(), painted } });

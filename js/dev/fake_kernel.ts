@@ -112,6 +112,12 @@ export class FakeKernel implements Kernel {
     }
   }
 
+  /** A range set in Python, by nobody's request. */
+  async show(model: FakeModel, domain: Rect | null): Promise<void> {
+    this.view = domain ?? this.defaultView();
+    await this.answer(model, model.get("status").sequence ?? 0, null);
+  }
+
   private async greet(model: FakeModel, viewId: string): Promise<void> {
     const { mode } = this.options;
     const board = { kind: "board", mode, n_images: 0, thumbnail: null, columns: 1, class_names: null, class_colours: {}, has_labels: false, extent: null, cell: null };
@@ -153,7 +159,7 @@ export class FakeKernel implements Kernel {
     await this.answer(model, request.sequence, request.view_id);
   }
 
-  private async answer(model: FakeModel, sequence: number, view_id: string): Promise<void> {
+  private async answer(model: FakeModel, sequence: number, view_id: string | null): Promise<void> {
     const began = performance.now();
     const { anchors, plane, view } = this;
     const pictures = await Promise.all(anchors.map(({ indices, weights }) => pngOf(drawBlend(this.atlas, indices, weights))));
@@ -219,7 +225,7 @@ export class FakeKernel implements Kernel {
   }
 
   /** Takes as long as the picture took, twice. */
-  private check(model: FakeModel, sequence: number, view_id: string, nCells: number): void {
+  private check(model: FakeModel, sequence: number, view_id: string | null, nCells: number): void {
     const { number } = this;
     const verdict = this.options.certificate;
     clearTimeout(this.checkTimer);

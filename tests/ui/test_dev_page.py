@@ -414,6 +414,45 @@ def test_wheel_zooms_about_the_pointer(opened: Open) -> None:
     assert view(widget) == pytest.approx([left, right, bottom, top])
 
 
+TURN_WHEEL = """() => {
+    const plot = document.querySelector("[aria-label='Slice plot']");
+    const box = plot.getBoundingClientRect();
+    plot.dispatchEvent(new WheelEvent("wheel", {
+        deltaY: -300, ctrlKey: true, bubbles: true, cancelable: true, clientX: box.x + 100, clientY: box.y + 100}));
+}"""
+WHEEL_ENDS = 400
+"""Milliseconds after which d3-zoom surely takes a turn of the wheel to be over."""
+
+
+def test_a_reset_right_after_the_wheel_shows_the_whole_picture(opened: Open) -> None:
+    """d3-zoom takes a turn of the wheel to be over only after a while; the button may come before."""
+    widget = opened("delay=5")
+    whole = view(widget)
+    widget.page.evaluate(f"({TURN_WHEEL})(); document.querySelector(\"[aria-label='Reset the slice']\").click()")
+    assert view(widget) != whole
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    widget.page.wait_for_timeout(WHEEL_ENDS)
+    assert requests(widget)[-1]["domain"] is None
+    assert view(widget) == pytest.approx(whole)
+
+
+def test_ranges_set_in_python_during_a_gesture_show_when_it_ends(opened: Open) -> None:
+    widget = opened("delay=5")
+    whole, page = view(widget), widget.page
+    page.evaluate(TURN_WHEEL)
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    domain = requests(widget)[-1]["domain"]
+    page.mouse.move(*widget.place(SLICE, 0.9, 0.1))
+    page.mouse.down()
+    page.wait_for_timeout(WHEEL_ENDS)
+    assert view(widget) == pytest.approx(domain)
+    page.evaluate("dev.kernel.show(dev.model, null)")
+    page.wait_for_function("dev.painted.length > 2")
+    assert view(widget) == pytest.approx(domain), "the hand holds them"
+    page.mouse.up()
+    assert view(widget) == pytest.approx(whole)
+
+
 def test_fast_zooms_stay_under_the_pointer(opened: Open) -> None:
     """Many steps in one gesture, far beyond the limit and back; labels take the same room all the while."""
     widget = opened()
