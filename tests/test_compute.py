@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from oracle import assert_consistent, assert_same_cells, exact_cells, mlp, square
-from splinecam_widget.engine import planar
+from splinecam_widget.engine import splitting
 from splinecam_widget.engine import threads as engine_threads
 from splinecam_widget.engine.compute import compute_partition, partition_of
 from splinecam_widget.engine.lowering import lower
@@ -180,8 +180,8 @@ def assert_equal(first: Partition, second: Partition) -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_the_result_is_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planar, "CELLS_AT_A_TIME", 8)
-    monkeypatch.setattr(planar, "EDGES_AT_A_TIME", 16)
+    monkeypatch.setattr(splitting, "CELLS_AT_A_TIME", 8)
+    monkeypatch.setattr(splitting, "EDGES_AT_A_TIME", 16)
     monkeypatch.setattr(engine_threads, "LEAST_RUNS", 1)
     net = mlp(2, 32, 32, 32, 3, seed=0)
     results = [partition_with(n_threads, net, square()) for n_threads in (1, 2, 3, 7)]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from oracle import assert_consistent, assert_same_cells, by_one_and_by_three_threads, exact_cells, mlp, square
-from splinecam_widget.engine import planar, threads
+from splinecam_widget.engine import splitting, threads
 from splinecam_widget.engine._cell_measures import areas_and_centroids
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explorer import Explorer
@@ -175,8 +175,8 @@ def pictures(net: nn.Module, plane: Slice) -> list[Partition]:
 @pytest.fixture
 def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even two cells are shared among threads."""
-    monkeypatch.setattr(planar, "CELLS_AT_A_TIME", 2)
-    monkeypatch.setattr(planar, "EDGES_AT_A_TIME", 4)
+    monkeypatch.setattr(splitting, "CELLS_AT_A_TIME", 2)
+    monkeypatch.setattr(splitting, "EDGES_AT_A_TIME", 4)
     monkeypatch.setattr(threads, "LEAST_RUNS", 1)
 
 

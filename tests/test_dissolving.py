@@ -11,8 +11,9 @@ from oracle import assert_consistent, square
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.dissolving import dissolved
 from splinecam_widget.engine.partition import Partition
-from splinecam_widget.engine.planar import PlanarComplex, cells_beside_edges, split_complex
+from splinecam_widget.engine.planar import PlanarComplex, cells_beside_edges
 from splinecam_widget.engine.slices import Slice
+from splinecam_widget.engine.splitting import split_complex
 
 CORNERS = np.arange(4)
 """The vertices at the corners of a square domain."""

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from oracle import UNIT_ROUNDOFF
-from splinecam_widget.engine import planar as planar_module
-from splinecam_widget.engine import threads
-from splinecam_widget.engine.planar import PlanarComplex, SignGathering, Signs, Split, split_complex
+from splinecam_widget.engine import splitting, threads
+from splinecam_widget.engine.planar import PlanarComplex, SignGathering, Signs
 from splinecam_widget.engine.slices import rectangle
+from splinecam_widget.engine.splitting import Split, split_complex
 
 UNIT_SQUARE = rectangle(0, 1, 0, 1)
 ROUNDINGS = 64 * UNIT_ROUNDOFF
@@ -165,8 +165,8 @@ def test_runs_of_cells_and_edges_taken_apart_give_the_same(at_a_time: int, monke
     lines = [(a, b, -0.5 * (a + b) + c) for a, b, c in numbers.normal(size=(20, 3)) * [1, 1, 0.2]]
     before = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines[:10]).after
     expected = cut(before, *lines[10:], layer=1)
-    monkeypatch.setattr(planar_module, "CELLS_AT_A_TIME", at_a_time)
-    monkeypatch.setattr(planar_module, "EDGES_AT_A_TIME", at_a_time + 2)
+    monkeypatch.setattr(splitting, "CELLS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(splitting, "EDGES_AT_A_TIME", at_a_time + 2)
     monkeypatch.setattr(threads, "LEAST_RUNS", 1)
     found = cut(before, *lines[10:], layer=1)
     for name in ("points", "edges", "edge_layer", "edge_unit", "cell_offsets", "cell_vertices", "cell_edges",

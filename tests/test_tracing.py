@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import cases
-from splinecam_widget.engine import _tracing_kernels, planar
+from splinecam_widget.engine import _tracing_kernels, splitting
 from splinecam_widget.engine.errors import OverBudget
-from splinecam_widget.engine.planar import PlanarComplex, Room, split_complex
+from splinecam_widget.engine.planar import PlanarComplex
+from splinecam_widget.engine.splitting import Room, split_complex
 from test_planar import ROUNDINGS, UNIT_SQUARE, assert_is_complex, cut, heights
 
 ALWAYS, NEVER = 1, 1 << 30
@@ -44,7 +45,7 @@ def both_ways(before: PlanarComplex, lines: list[Line], layer: int = 0) -> tuple
     found = []
     with pytest.MonkeyPatch.context() as patch:
         for least in (ALWAYS, NEVER):
-            patch.setattr(planar, "LEAST_TRACED", least)
+            patch.setattr(splitting, "LEAST_TRACED", least)
             found.append(cut(before, *lines, layer=layer).after)
     return found[0], found[1]
 
@@ -74,7 +75,7 @@ def test_lines_that_nearly_meet_in_one_point_are_those_of_splitting(distance: fl
 def test_an_order_in_doubt_is_left_to_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced, the point in which all three meet would become a triangle of no size."""
     lines = [(np.cos(a), np.sin(a), -0.3 * np.cos(a) - 0.6 * np.sin(a)) for a in (0.2, 1.3, 2.4)]
-    monkeypatch.setattr(planar, "LEAST_TRACED", ALWAYS)
+    monkeypatch.setattr(splitting, "LEAST_TRACED", ALWAYS)
     after = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines).after
     assert after.n_cells == 6
 
@@ -165,7 +166,7 @@ def test_a_count_ends_early_past_32_bits_past_the_budget_and_when_stopped(most: 
 @pytest.mark.parametrize("is_split", [False, True])
 def test_vertices_inside_come_chord_by_chord(is_split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then all on one chord are found together."""
-    monkeypatch.setattr(planar, "LEAST_TRACED", NEVER if is_split else ALWAYS)
+    monkeypatch.setattr(splitting, "LEAST_TRACED", NEVER if is_split else ALWAYS)
     new = cut(PlanarComplex.single_cell(UNIT_SQUARE), *lines_through_the_square(60, 0)).new
     begins = new.chord_begins
     assert begins[-1] == len(new.chord_places) > 100

@@ -83,7 +83,7 @@ def dense_stage(
     layer, points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, cell_hashes, most_cells,
     most_entries, least_traced, halt,
 ):
-    """Values, bounds and signs after a stage, and the complex cut by them, see `planar.split_complex`.
+    """Values, bounds and signs after a stage, and the complex cut by them, see `splitting.split_complex`.
 
     Returns
     -------

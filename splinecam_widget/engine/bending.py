@@ -13,7 +13,8 @@ from ._sign_kernels import peaks
 from .arrays import Float64
 from .network import Step
 from .pieces import bends, bends_between, pieces
-from .planar import ANY_ROOM, PlanarComplex, Room, Split, split_complex
+from .planar import PlanarComplex
+from .splitting import ANY_ROOM, Room, Split, split_complex
 
 CELLS_AT_A_TIME = 1024
 

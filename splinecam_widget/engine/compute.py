@@ -25,9 +25,10 @@ from .lowering import lower
 from .network import Network, Stage
 from .partition import Partition
 from .patching import Patch
-from .planar import PlanarComplex, Room, Signs, chords, split_complex
+from .planar import PlanarComplex, Signs, chords
 from .rounding import CONFIDENCE, LERP_ERROR, Bound
 from .slices import Slice
+from .splitting import Room, Split, split_complex
 from .states import State, Work
 from .switches import jumps
 from .threads import apart
@@ -227,7 +228,9 @@ def _after_stage(
     is_plain = stage.cut is not None and stage.cut.kind not in ("settle", "curve")
     cut = (stage.cut.sources[0], bounds[stage.cut.sources[0]].tolerance()) if stage.cut is not None and is_plain else None
     tick()
+    cut_by: Callable[..., Split] = split_complex
     if patch is not None and patch.number == number and cut is not None:
+        cut_by = patch.split
         signs: Signs | None
         live, signs = patch.advanced(network, state.live, new, cut[1], tick)
     else:
@@ -245,7 +248,7 @@ def _after_stage(
         planar, kept = settled(planar, first, number - first, live[entries], tolerance.reshape(k, n), state.n_corners)
         return replace(
             state, number=number + 1, planar=planar, live={name: rows[kept] for name, rows in live.items()}, bounds=bounds,
-            new=None, first_round=first_round, zero_tolerances=(*state.zero_tolerances, tolerance))
+            new=None, split=None, first_round=first_round, zero_tolerances=(*state.zero_tolerances, tolerance))
     source = stage.cut.sources[0]
     tolerance = bounds[source].tolerance()
     is_round = stage.cut.node in network.tournaments
@@ -256,7 +259,7 @@ def _after_stage(
     if stage.cut.kind == "curve":
         split = bent(planar, live[source], tolerance, number, stage.cut, room, tick)
     else:
-        split = split_complex(planar, live[source], tolerance, number, not is_round, signs, room, tick)
+        split = cut_by(planar, live[source], tolerance, number, not is_round, signs, room, tick)
     watch.check(split.after.n_cells, n_bytes + BYTES_A_CELL * (split.after.n_cells - planar.n_cells))
     work.n_close += split.n_close
     work.n_irregular += split.n_irregular
@@ -268,7 +271,7 @@ def _after_stage(
     if not is_round:
         watch.offer(lambda: _sketch(network, split.after, number))
     return State(
-        number + 1, split.after, live, bounds, state.n_corners, split.new, first_round,
+        number + 1, split.after, live, bounds, state.n_corners, split.new, split, first_round,
         state.zero_tolerances if is_round else (*state.zero_tolerances, tolerance),
         state.n_close + split.n_close, state.n_irregular + split.n_irregular, state.n_zero + split.n_zero)
 

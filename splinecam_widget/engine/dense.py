@@ -21,8 +21,9 @@ from .arrays import Float64
 from .hats import OPERATIONS
 from .network import Network, Stage, Step
 from .operations import Affine, Kink
-from .planar import LEAST_TRACED, NewVertices, PlanarComplex, Signs
+from .planar import NewVertices, PlanarComplex, Signs
 from .rounding import CONFIDENCE, LERP_ERROR, UNIT_ROUNDOFF, Bound
+from .splitting import LEAST_TRACED
 from .states import State, Work
 from .watching import BYTES_A_CELL, Watch
 
@@ -206,6 +207,6 @@ def after_small_stage(
     signs = Signs(positive, negative, peak, n_zero)
     return State(
         number + 1, found, {name: rows}, {name: Bound(torch.from_numpy(bound))}, state.n_corners,
-        NewVertices(ends, t, chord_ends, weights, places, parents, offsets, units, signs, tolerance),
+        NewVertices(ends, t, chord_ends, weights, places, parents, offsets, units, signs, tolerance), None,
         {stage.cut.node: number, **state.first_round}, (*state.zero_tolerances, tolerance),
         state.n_close + n_close, state.n_irregular + n_irregular, state.n_zero + n_zero)

@@ -19,9 +19,10 @@ from .lowering import lower
 from .network import Network, same_stages
 from .partition import Partition
 from .patching import Patch, patch_for
-from .planar import PlanarComplex, split_complex
+from .planar import PlanarComplex
 from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
+from .splitting import split_complex
 from .states import State, Work
 from .watching import Budget, Watch
 
@@ -177,10 +178,9 @@ class Explorer:
         n_same = len(network.stages) if network is self.network else _n_leading(same_stages(network, self.network))
         usable = [state for state in self._states if state.number <= n_same]
         following = next((state for state in self._states if state.number == n_same + 1), None)
-        if following is None or not usable or usable[-1].number != n_same or following.new is None:
+        if following is None or not usable or usable[-1].number != n_same:
             return usable, None
-        name = network.stages[n_same].kept[0]
-        return usable, patch_for(network, self.network, n_same, following.live[name], following.new)
+        return usable, patch_for(network, self.network, n_same, following)
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
         """The partition as far as it is known already."""

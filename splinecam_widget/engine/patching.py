@@ -14,7 +14,10 @@ from .arrays import Float64
 from .evaluation import advance
 from .hats import hats_for
 from .network import Network, Stage, is_same_step
-from .planar import Int64, NewVertices, Signs
+from .planar import Int64, NewVertices, PlanarComplex, Signs
+from .resplitting import resplit
+from .splitting import Room, Split, split_complex
+from .states import State
 
 LARGEST_SHARE = 0.5
 """Of a stage's units: where more have changed, all are computed anew."""
@@ -37,8 +40,12 @@ class Patch:
         Theirs.
     tolerance : (n,) float64
         With which these were taken.
+    cut : Split or None
+        What the stage's cut made then.
     replaced : (V, m) float64 or None
         What was in the place of the changed units.
+    is_local : bool
+        Whether the other units have the same tolerance now.
     """
 
     number: int
@@ -47,7 +54,9 @@ class Patch:
     rows: Float64
     signs: Signs
     tolerance: Float64
+    cut: Split | None
     replaced: Float64 | None = None
+    is_local: bool = False
 
     @property
     def name(self) -> str:
@@ -65,9 +74,21 @@ class Patch:
         tick()
         others = np.ones(len(tolerance), np.bool_)
         others[self.units] = False
-        if not np.array_equal(tolerance[others], self.tolerance[others]):
+        self.is_local = np.array_equal(tolerance[others], self.tolerance[others])
+        if not self.is_local:
             return {self.name: self.rows}, Signs.of(self.rows, tolerance)
         return {self.name: self.rows}, self.signs.with_units(self.units, part[self.name], self.tolerance, tolerance)
+
+    def split(
+        self, before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool, signs: Signs | None,
+        room: Room, tick: Callable[[], None],
+    ) -> Split:
+        """What `split_complex` returns."""
+        found = None
+        if self.is_local and self.cut is not None and signs is not None:
+            found = resplit(
+                before, rows, tolerance, layer, has_pattern, signs, self.cut, self.units, room, tick)
+        return found or split_complex(before, rows, tolerance, layer, has_pattern, signs, room, tick)
 
     def undo(self) -> None:
         """Put back what was there."""
@@ -76,25 +97,27 @@ class Patch:
             self.replaced = None
 
 
-def patch_for(before: Network, after: Network, number: int, rows: Float64, cut: NewVertices) -> Patch | None:
+def patch_for(before: Network, after: Network, number: int, following: State) -> Patch | None:
     """What changes of a stage from one network to another; None unless it ends in a matrix and only rows of that are new.
 
     Parameters
     ----------
     number : int
         The stage.
-    rows : (V, n) float64
-        What the network before kept of it.
-    cut : NewVertices
-        What the stage's cut added then.
+    following : State
+        What the network before came to after it.
     """
     old, new = before.stages[number], after.stages[number]
-    if old.kept != new.kept or len(old.kept) != 1 or len(old.steps) != len(new.steps) or new.cut is None or old.cut is None:
+    cut, old_kink, new_kink = following.new, old.cut, new.cut
+    if cut is None or old_kink is None or new_kink is None:
+        return None
+    if old.kept != new.kept or len(old.kept) != 1 or len(old.steps) != len(new.steps):
         return None
     last, other = new.steps[-1], old.steps[-1]
-    if last.operation != "linear" or (last.name,) != new.kept or new.cut.sources != (last.name,) or not all(
-            is_same_step(a, b) for a, b in zip((*old.steps[:-1], old.cut), (*new.steps[:-1], new.cut))):
+    if last.operation != "linear" or (last.name,) != new.kept or new_kink.sources != (last.name,) or not all(
+            is_same_step(a, b) for a, b in zip((*old.steps[:-1], old_kink), (*new.steps[:-1], new_kink))):
         return None
+    rows = following.live[last.name]
     changed = np.zeros(math.prod(last.shape), np.bool_)
     arguments: dict[str, Any] = dict(last.arguments)
     if len(last.shape) != 1 or other.shape != last.shape or rows.shape[1] != len(changed):
@@ -113,4 +136,4 @@ def patch_for(before: Network, after: Network, number: int, rows: Float64, cut: 
         if arguments[name] is not None:
             arguments[name] = arguments[name][units].contiguous()
     step = replace(last, arguments=arguments, shape=(len(units),))
-    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows, cut.signs, cut.tolerance)
+    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows, cut.signs, cut.tolerance, following.split)

@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _cell_kernel, _cell_measures, _sign_kernels
+from . import _cell_measures, _sign_kernels
 from .arrays import Float64
-from .errors import OverBudget
-from .threads import in_runs
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 
-CELLS_AT_A_TIME = 4096
-"""Cells, and crossings of their edges, that one thread takes at a time to split them."""
-
 EDGES_AT_A_TIME = 16384
 """Edges that one thread looks through at a time."""
-
-RUNS_AT_A_TIME = 16
-"""Runs of cells that one thread puts into their places at a time."""
-
-LEAST_TRACED = 2
-"""Lines across a cell from which on following faces is faster than splitting line by line."""
-
-LONG_SPLIT = 1 << 15
-"""Crossings squared a cell, of a split that takes more than a few milliseconds: lines cross lines."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """What fits into memory, or may be made.
-
-    Attributes
-    ----------
-    cells : int
-    entries : int
-        Bytes of the table of one cell's border vertices and units.
-    """
-
-    cells: int = 1 << 62
-    entries: int = 1 << 62
-
-
-ANY_ROOM = Room()
 
 
 @dataclass(frozen=True)
@@ -256,104 +222,6 @@ class NewVertices:
         _sign_kernels.rows_at(old, self.edge_ends, self.edge_t, self.chord_ends, self.chord_weights, start, out)
 
 
-@dataclass(frozen=True)
-class Split:
-    """What `split_complex` found.
-
-    Attributes
-    ----------
-    after : PlanarComplex
-    new : NewVertices
-        They follow the old vertices in `after.points`.
-    parents : (C,) int32
-        The old cell of every new one.
-    peak : (n,) float64
-        Largest magnitude of every unit at the old vertices.
-    n_close, n_irregular : int
-        Crossings merged because they lie within the tolerance; splits with signs that no line has.
-    n_zero : int
-        Values at the old vertices that count as zero, though they may not be.
-    """
-
-    after: PlanarComplex
-    new: NewVertices
-    parents: Int32
-    peak: Float64
-    n_close: int
-    n_irregular: int
-    n_zero: int
-
-
-def split_complex(
-    before: PlanarComplex, rows: Float64, tolerance: Float64, layer: int, has_pattern: bool = True, signs: Signs | None = None,
-    room: Room = ANY_ROOM, tick: Callable[[], None] = lambda: None,
-) -> Split:
-    """The complex cut along the zero lines of functions that are affine on each of its cells.
-
-    Parameters
-    ----------
-    before : PlanarComplex
-    rows : (V, n) float64
-        The functions' values at the vertices.
-    tolerance : (n,) float64
-        A value of this magnitude or less counts as zero: the line goes through the vertex.
-    layer : int
-        Written into the provenance of the new edges.
-    has_pattern : bool
-        Whether the signs become part of the cells' patterns.
-    signs : Signs or None
-        Those of `rows`, where they are known.
-    room : Room
-    tick : callable
-        Called often; may raise to stop.
-
-    Raises
-    ------
-    OverBudget
-        If the cells do not fit into `room`.
-    """
-    found = Signs.of(rows, tolerance) if signs is None else signs
-    positive, negative = found.positive, found.negative
-    crossings = in_runs(
-        lambda begin, end: _sign_kernels.edge_crossings(begin, end, before.edges, positive, negative, rows, tolerance),
-        len(before.edges), EDGES_AT_A_TIME, tick)
-    offsets, vertex_offsets = (_chained([run[i] for run in crossings]) for i in (0, 5))
-    units, places, parents, t = (_concatenated([run[i] for run in crossings]) for i in range(1, 5))
-    n_old, n_on_edges = before.n_vertices, len(t)
-    n_pieces = len(before.edges) + int(vertex_offsets[-1])
-
-    def split(begin: int, end: int):  # type: ignore[no-untyped-def]
-        return _cell_kernel.split_cells(
-            begin, end, layer if has_pattern else -1,
-            before.cell_offsets, before.cell_vertices, before.cell_edges, before.cell_hashes, before.edges,
-            positive, negative, rows, tolerance, offsets, units, places, vertex_offsets, t,
-            n_old, n_old + n_on_edges, n_pieces, room.cells, room.entries, LEAST_TRACED, stop,
-        )
-
-    stop = np.zeros(1, np.uint8)
-    run = max(1, CELLS_AT_A_TIME * before.n_cells // (before.n_cells + len(units)))
-    parts = in_runs(split, before.n_cells, run, tick, stop, len(units) ** 2 > LONG_SPLIT * before.n_cells)
-    n_cells = sum(len(part[3]) for part in parts)
-    if stop[0] or n_cells > room.cells:
-        raise OverBudget(n_cells)
-    out = parts[0] if len(parts) == 1 else _joined(parts, n_old + n_on_edges, n_pieces, tick)
-    (cell_offsets, cell_vertices, cell_edges, hashes, cell_parents, chord_ends, weights, chord_places, chords, chord_units,
-     odd) = out
-
-    tick()
-    new = NewVertices(before.edges[parents], t, chord_ends, weights, chord_places, parents, offsets, units, found, tolerance)
-    points = np.empty((n_old + len(new), 2))
-    points[:n_old] = before.points
-    new.write_rows(before.points, 0, points[n_old:])
-    tick()
-    edges, edge_layer, edge_unit = _sign_kernels.edge_pieces(
-        before.edges, before.edge_layer, before.edge_unit, vertex_offsets, n_old, chords, layer, chord_units)
-    after = PlanarComplex(points, edges, edge_layer, edge_unit, cell_offsets, cell_vertices, cell_edges, hashes)
-    tick()
-    n_close = sum(int(run[6]) for run in crossings)
-    return Split(after, new, cell_parents, found.peak, n_close, int(odd), found.n_zero)
-
-
 def chords(points: Float64, rows: Float64, signs: Signs, most: int) -> Float64:
     """The zero lines (n, 2, 2) of functions on a single convex cell, from border to border.
 
@@ -381,42 +249,8 @@ def chords(points: Float64, rows: Float64, signs: Signs, most: int) -> Float64:
     return np.stack(ends, axis=1)
 
 
-def _concatenated(parts: list[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _chained(parts: list[Int64]) -> Int64:
-    """Offsets that each begin at 0 as those of all parts one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    lasts = np.cumsum([part[-1] for part in parts[:-1]])
-    return np.concatenate([parts[0], *(part[1:] + last for part, last in zip(parts[1:], lasts))])
-
-
 def cells_beside_edges(planar: PlanarComplex) -> Int32:
     """(E, 2) int32: the cells left and right of each edge, -1 outside."""
     beside: Int32 = _cell_measures.cells_beside_edges(
         len(planar.edges), planar.edges, planar.cell_offsets, planar.cell_vertices, planar.cell_edges)
     return beside
-
-
-def _joined(parts, first_chord_vertex: int, first_chord_edge: int, tick):  # type: ignore[no-untyped-def]
-    """The results of consecutive runs of cells as one, as if one thread had taken them all."""
-    sizes = np.array([[len(part[i]) for part in parts] for i in (3, 1, 5, 8)])
-    starts = np.concatenate([np.zeros((4, 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
-    n_cells, n_loop, n_inner, n_chords = starts[:, -1]
-    out = (
-        np.zeros(n_cells + 1, np.int64), *(np.empty(n_loop, np.int32) for _ in range(2)),
-        np.empty(n_cells, np.uint64), np.empty(n_cells, np.int32),
-        np.empty((n_inner, 4), np.int32), np.empty((n_inner, 3)), np.empty((n_inner, 2), np.int32),
-        np.empty((n_chords, 2), np.int32), np.empty(n_chords, np.int32),
-    )
-    firsts = starts.T.tolist()
-
-    def place(begin: int, end: int) -> None:
-        kernel: Any = _cell_kernel.place_cells
-        for part, first in zip(parts[begin:end], firsts[begin:end]):
-            kernel(*part[:10], *out, *first, first_chord_vertex, first_chord_edge)
-
-    in_runs(place, len(parts), RUNS_AT_A_TIME, tick)
-    return (*out, sum(part[10] for part in parts))

@@ -9,6 +9,7 @@ from .network import Network
 from .planar import NewVertices, PlanarComplex
 from .rounding import Bound, input_bound
 from .slices import Slice
+from .splitting import Split
 
 
 @dataclass
@@ -57,6 +58,8 @@ class State:
         Of the domain.
     new : NewVertices or None
         What the last cut added.
+    split : Split or None
+        The last cut, where another one may take over from it.
     first_round : dict
         Of every tournament so far, the stage of its first round.
     zero_tolerances : tuple of (m,) float64
@@ -71,6 +74,7 @@ class State:
     bounds: dict[str, Bound]
     n_corners: int
     new: NewVertices | None = None
+    split: Split | None = None
     first_round: dict[str, int] = field(default_factory=dict)
     zero_tolerances: tuple[Float64, ...] = ()
     n_close: int = 0
@@ -89,4 +93,4 @@ class State:
     def n_bytes(self) -> int:
         """Of its arrays."""
         return int(self.planar.n_bytes + sum(rows.nbytes for rows in self.live.values())
-                   + (0 if self.new is None else self.new.n_bytes))
+                   + (0 if self.new is None else self.new.n_bytes) + (0 if self.split is None else self.split.n_bytes))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
 from . import _cell_kernel, _cell_measures, _dense_kernels
@@ -17,7 +16,6 @@ from .explorer import Explorer
 from .garbage import without_collections
 from .network import Call, Network, Reference, Step
 from .operations import AFFINE, KINKS
-from .planar import Signs
 from .selections import Rewriting
 from .slices import Slice, rectangle
 
@@ -88,12 +86,14 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         explorer.show(plane)
         Explorer(tiny_network(), plane).show(plane)
         report("large pictures")
-        Explorer(large_network(), plane).show(plane)
+        follower = Explorer(large_network(), plane)
+        follower.show(plane)
+        report("changes of weights")
+        follower.update(large_network(0.1))
+        follower.show(plane)
         report("changes of the view")
         explorer.show(plane.with_domain(rectangle(-0.5, 1.0, -1.0, 1.0)))
         partition = explorer.show(plane.with_domain(rectangle(-0.5, 1.5, -1.0, 1.0)))
-        one, zero = np.ones((1, 1)), np.zeros(1)
-        Signs.of(one, zero).with_units(np.zeros(1, np.int64), one, zero, zero)
         report("boundary")
         winners_of(partition)
         report("measures")
@@ -142,11 +142,11 @@ def tiny_network() -> Network:
     return Network((2,), "x", "y", steps, "", False, 3)
 
 
-def large_network() -> Network:
-    """A random net with enough cells for several threads. One unit is zero wherever one before it is off."""
+def large_network(bias: float = 0.0) -> Network:
+    """A random net with enough cells for several threads. One unit is zero wherever one before it is off, but for a bias."""
     first, second, third = _weights((2, 96), (96, 96), (96, 3))
     second[0] = torch.eye(96, dtype=torch.float64)[0]
-    steps = (_linear("z1", "x", first), _relu("a1", "z1", 96), _linear("z2", "a1", second), _relu("a2", "z2", 96),
+    steps = (_linear("z1", "x", first), _relu("a1", "z1", 96), _linear("z2", "a1", second, bias), _relu("a2", "z2", 96),
              _linear("y", "a2", third))
     return Network((2,), "x", "y", steps, "", False, 3)
 
@@ -156,9 +156,9 @@ def _weights(*sizes: tuple[int, int]) -> list[torch.Tensor]:
     return [torch.randn(m, n, generator=generator, dtype=torch.float64) for n, m in sizes]
 
 
-def _linear(name: str, source: str, weight: torch.Tensor) -> Step:
+def _linear(name: str, source: str, weight: torch.Tensor, first_bias: float = 0.0) -> Step:
     bias = 0.1 * weight[:, -1]
-    bias[0] = 0.0
+    bias[0] = first_bias
     arguments = {"input": Reference(source), "weight": weight, "bias": bias}
     return Step(name, "linear", "", Call(torch.ops.aten.linear.default), arguments, "affine", AFFINE["linear"], (source,),
                 (len(weight),))
