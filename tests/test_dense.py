@@ -224,9 +224,10 @@ def test_weights_too_large_are_said() -> None:
         compute_partition(net, square())
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
 @pytest.mark.parametrize("m", [1, dense.NARROW])
-def test_a_row_of_few_outputs_does_not_depend_on_others(m: int) -> None:
-    network = lower(mlp(2, 37, 37, m), (2,))
+def test_a_row_of_few_outputs_does_not_depend_on_others(m: int, slope: float) -> None:
+    network = lower(mlp(2, 37, 37, m, slope=slope), (2,))
     stage = network.stages[-1]
     found = dense.dense_of(stage, network.shapes)
     assert found is not None
@@ -236,5 +237,19 @@ def test_a_row_of_few_outputs_does_not_depend_on_others(m: int) -> None:
     for i in range(50):
         found.write_rows(before[i:i + 1], apart[i:i + 1])
     np.testing.assert_array_equal(together, apart)
-    expected = np.maximum(before, 0.0) @ found.matrix + found.bias
+    expected = np.where(before > 0, before, slope * before) @ found.matrix + found.bias
     np.testing.assert_allclose(together, expected, rtol=0, atol=1e-14 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, 7, 64, 131])
+def test_a_row_of_few_outputs_hides_no_nan(n: int, bad: float) -> None:
+    network = lower(mlp(2, n, 2, slope=0.25), (2,))
+    found = dense.dense_of(network.stages[-1], network.shapes)
+    assert found is not None
+    before = np.random.default_rng(0).standard_normal((n + 1, n))
+    before[np.arange(n), np.arange(n)] = bad
+    out = np.empty((n + 1, 2))
+    found.write_rows(before, out)
+    assert not np.isfinite(out[:n]).any()
+    assert np.isfinite(out[n]).all()

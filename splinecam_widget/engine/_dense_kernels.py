@@ -39,20 +39,19 @@ def dense_rows(old, edge_ends, edge_t, chord_ends, chord_weights, above, below, 
 
 
 @summing
-def narrow_rows(old, above, below, weights, bias, active, out):
-    """The same for few outputs, `weights` (m, n), at old vertices alone, into `out` (V, m); `active` (n,) is scratch.
+def narrow_rows(old, positive_weights, negative_weights, bias, out):
+    """The same for few outputs at old vertices alone, into `out` (V, m), by what positive and negative entries count, (m, n).
 
-    What a row becomes does not depend on those beside it.
+    What a row becomes does not depend on those beside it. As a larger and a smaller one of two, the sides are told apart
+    several at a time, and NaN stays what it is.
     """
-    m, n = weights.shape
+    m, n = positive_weights.shape
     for v in range(len(old)):
-        for k in range(n):
-            z = old[v, k]
-            active[k] = z * above[k] if z > 0 else z * below[k]
         for j in range(m):
             total = 0.0
             for k in range(n):
-                total += active[k] * weights[j, k]
+                z = old[v, k]
+                total += max(z, 0.0) * positive_weights[j, k] + min(z, 0.0) * negative_weights[j, k]
             out[v, j] = total + bias[j]
 
 

@@ -78,13 +78,14 @@ class Dense:
         return (self.terms * UNIT_ROUNDOFF) ** 2
 
     @cached_property
-    def weights(self) -> Float64:
-        """(m, n) float64: the matrix with its columns as rows."""
-        return np.ascontiguousarray(self.matrix.T)
+    def sides(self) -> tuple[Float64, Float64]:
+        """(m, n) float64 each: the matrix with its columns as rows, for entries above zero and below it."""
+        weights = self.matrix.T
+        return np.ascontiguousarray(weights * self.above), np.ascontiguousarray(weights * self.below)
 
     def write_rows(self, old: Float64, out: Float64) -> None:
         """Rows after the stage, into `out` (V, m), from those of the source (V, n); for few outputs faster than by torch."""
-        _dense_kernels.narrow_rows(old, self.above, self.below, self.weights, self.bias, np.empty(len(self.matrix)), out)
+        _dense_kernels.narrow_rows(old, *self.sides, self.bias, out)
 
     def bound(self, before: Bound) -> Bound:
         """The bound after the stage, from that of the source."""

@@ -37,6 +37,9 @@ PRODUCTS_A_NANOSECOND, READ_NANOSECONDS, EDGE_NANOSECONDS, CHORD_NANOSECONDS, SI
 ONE_EDGE_NANOSECONDS, ONE_CHORD_NANOSECONDS, UNIT_NANOSECONDS = 100.0, 400.0, 20.0
 """Beside that, of a vertex on an edge, of a chord, and of each unit that may bend along it."""
 
+ENTRY_NANOSECONDS = 3.0
+"""About what an entry takes in all: chunks of work that has few entries for its time are cut by that."""
+
 LEAST_ROWS = 16
 """Rows of the smallest chunk where the network is run: with fewer, a matrix is read for too little."""
 
@@ -119,8 +122,7 @@ def advance(
         assert new is not None
         for name in stage.kept:
             hats.write_on_chords(name, out[name], live[hats.source], new, first, last)
-
-    def gather_new(start: int, stop: int) -> None:
+        start, stop = new.chord_begins[[first, last]].tolist()
         gather(n_on_edges + start, n_on_edges + stop)
 
     if hats is None or new is None:
@@ -136,9 +138,10 @@ def advance(
         tick()
         n_along = max(1, len(new.chord_places) // max(1, n_chords))
         n_bending = 2 * len(new.edge_t) / (1 + np.count_nonzero(np.diff(new.parents)))
-        of_chord = ONE_CHORD_NANOSECONDS + n_bending * (UNIT_NANOSECONDS + kept) + CHORD_NANOSECONDS * kept * n_along
-        _in_chunks(on_chords, n_chords, max(kept * n_along, live[hats.source].shape[1]), of_chord, tick)
-        _in_chunks(gather_new, len(new.chord_places), kept, SIGN_NANOSECONDS * kept, tick)
+        of_chord = ONE_CHORD_NANOSECONDS + n_bending * (UNIT_NANOSECONDS + kept)
+        of_chord += (CHORD_NANOSECONDS + SIGN_NANOSECONDS) * kept * n_along
+        width = max(kept * n_along, live[hats.source].shape[1], int(of_chord / ENTRY_NANOSECONDS))
+        _in_chunks(on_chords, n_chords, width, of_chord, tick)
     return out, None if gathering is None else gathering.signs()
 
 
