@@ -14,6 +14,7 @@ from torch import nn
 from oracle import mlp, square
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.explorer import Explorer
+from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.slices import Slice
 from test_compute import DEGENERATE
 
@@ -43,6 +44,12 @@ def pictures() -> int:
         explorer.show(plane)
         step = np.ptp(plane.domain, axis=0) / 7
         n_cells += explorer.show(plane.with_domain(plane.domain + step)).n_cells
+    net, plane = mlp(2, 80, 80, 2), square()
+    explorer = Explorer(net, plane)
+    for unit in (0, 79, 3):  # cells are taken over from the picture before
+        n_cells += explorer.show(plane).n_cells
+        net[2].bias.data[unit] += 0.1
+        explorer.update(lower(net, (2,)))
     return n_cells
 
 

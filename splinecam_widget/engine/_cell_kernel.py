@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._cutting_kernels import BORDER, CELLS, CHORD_EDGES, DONE, ENTRIES, INNER, MET, PIECES, UNCERTAIN, cut_cells
-from ._growing_kernels import grown, with_room
+from ._growing_kernels import grown, trimmed, with_room
 from ._stack_kernels import split_one
 from ._tracing_kernels import chord_scratch, crossing_scratch, face_scratch, value_scratch
 from .loops import loop
@@ -102,10 +102,10 @@ def split_cells(
      new_units) = out
     n_cells, n_loop, n_inner, n_new_edges = counts[CELLS], counts[ENTRIES], counts[INNER], counts[CHORD_EDGES]
     return (
-        out_offsets[: n_cells + 1].copy(), out_vertices[:n_loop].copy(), out_edges[:n_loop].copy(),
-        out_hashes[:n_cells].copy(), out_parents[:n_cells].copy(),
-        chord_ends[:n_inner].copy(), chord_weights[:n_inner].copy(), chord_places[:n_inner].copy(),
-        new_edges[:n_new_edges].copy(), new_units[:n_new_edges].copy(), n_irregular,
+        trimmed(out_offsets, n_cells + 1), trimmed(out_vertices, n_loop), trimmed(out_edges, n_loop),
+        trimmed(out_hashes, n_cells), trimmed(out_parents, n_cells), trimmed(chord_ends, n_inner),
+        trimmed(chord_weights, n_inner), trimmed(chord_places, n_inner), trimmed(new_edges, n_new_edges),
+        trimmed(new_units, n_new_edges), n_irregular,
     )
 
 

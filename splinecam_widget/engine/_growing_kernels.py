@@ -20,6 +20,13 @@ def grown(array, size):
 
 
 @loop
+def trimmed(array, size):
+    """The first `size` entries (rows), in memory of their own where much of the array's would be left over."""
+    used = array[:size]
+    return used.copy() if size < 0.75 * len(array) else used
+
+
+@loop
 def with_room(out, wanted):
     """What `split_cells` returns, with room for what is wanted."""
     offsets, vertices, edges, hashes, parents, ends, weights, places, new_edges, new_units = out

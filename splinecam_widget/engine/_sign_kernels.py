@@ -18,6 +18,9 @@ _TOP = np.uint64(56)
 MANY = 32
 """Crossings of one edge that are no longer sorted by insertion."""
 
+MOST_MOVES = 16
+"""For each of many that are sorted, squares of the buckets' sizes: of numbers spread evenly they sum up to two."""
+
 
 @inlined
 def popcount(word):
@@ -202,6 +205,12 @@ def sort_crossings(parameters, units, start, stop):
     if stop - start > MANY:
         sort_many(parameters, units, start, stop)
         return
+    insert_in_order(parameters, units, start, stop)
+
+
+@lean
+def insert_in_order(parameters, units, start, stop):
+    """The same by insertion."""
     for k in range(start + 1, stop):
         parameter, unit = parameters[k], units[k]
         at = k
@@ -213,10 +222,35 @@ def sort_crossings(parameters, units, start, stop):
 
 @loop
 def sort_many(parameters, units, start, stop):
-    """The same, however many there are."""
-    order = start + np.argsort(parameters[start:stop], kind="mergesort")
-    parameters[start:stop] = parameters[order]
-    units[start:stop] = units[order]
+    """The same, however many there are: into as many buckets, which leaves little to do unless most are in a few of them."""
+    n = stop - start
+    low, high = parameters[start], parameters[start]
+    for k in range(start + 1, stop):
+        low, high = min(low, parameters[k]), max(high, parameters[k])
+    scale = n / (high - low) if high > low else 0.0
+    begins = np.zeros(n + 1, np.int32)
+    buckets = np.empty(n, np.int32)
+    for k in range(n):
+        place = (parameters[start + k] - low) * scale
+        bucket = np.int32(place) if 0.0 <= place < n else np.int32(0)  # of NaN, too
+        bucket = np.int32(n - 1) if place >= n else bucket
+        buckets[k] = bucket
+        begins[bucket + 1] += 1
+    n_moves = np.int64(0)
+    for bucket in range(n):
+        n_moves += np.int64(begins[bucket + 1]) * begins[bucket + 1]
+        begins[bucket + 1] += begins[bucket]
+    if n_moves > MOST_MOVES * n:
+        order = start + np.argsort(parameters[start:stop], kind="mergesort")
+        parameters[start:stop] = parameters[order]
+        units[start:stop] = units[order]
+        return
+    old_parameters, old_units = parameters[start:stop].copy(), units[start:stop].copy()
+    for k in range(n):
+        at = start + begins[buckets[k]]
+        begins[buckets[k]] += 1
+        parameters[at], units[at] = old_parameters[k], old_units[k]
+    insert_in_order(parameters, units, start, stop)
 
 
 @loop
