@@ -22,7 +22,7 @@ from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
 from .hats import hats_for
 from .lowering import lower
-from .network import Network, Stage
+from .network import NEAR, Network, Stage
 from .partition import Partition
 from .patching import Patch
 from .planar import PlanarComplex, Signs, chords
@@ -301,7 +301,8 @@ def _finished(
     values = live[network.output_name]
     peak = peaks(values)
     output_error = output_tolerance(bounds[network.output_name], peak)
-    if not ((peak < network.limit).all() and np.isfinite(output_error).all()):  # not so for NaN, either
+    is_near = (peak < NEAR).all() or (peak < network.limit).all()  # for the limit all weights are looked through
+    if not (is_near and np.isfinite(output_error).all()):  # not so for NaN, either
         raise ValueError("model: expected finite outputs on the domain, got NaN or infinity (in its weights, or by overflow)")
     return Partition(plane, planar, values, output_error, state.n_close, state.n_zero, network=network,
                      zero_tolerances=state.zero_tolerances)

@@ -111,6 +111,12 @@ def dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | Non
     return _FOUND[stage]
 
 
+def carry(first: Stage, second: Stage) -> None:
+    """Take what was found for one stage for another one that is the same."""
+    if first in _FOUND:
+        _FOUND[second] = _FOUND[first]
+
+
 def _dense_of(stage: Stage, shapes: Mapping[str, tuple[int, ...]]) -> Dense | None:
     steps = list(stage.steps)
     if not steps or stage.kept != (steps[-1].name,) or steps[-1].operation != "linear" or (
@@ -146,8 +152,8 @@ def _numbers(tensor: torch.Tensor) -> Float64:
 
 
 def _slopes(kink: Step | None, n: int) -> tuple[Float64, Float64]:
-    if kink is None:
-        return np.ones(n), np.ones(n)
+    if kink is None or kink.operation == "relu":
+        return np.ones(n), np.full(n, float(kink is None))
     sides = torch.tensor([1.0, -1.0], dtype=torch.float64, device="cpu").reshape(2, *(1,) * len(kink.shape))
     sides = sides.expand(2, *kink.shape)
     above, below = kink.result({kink.sources[0]: sides}).reshape(2, -1).numpy()

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _clipping_kernels
+from . import _clipping_kernels, dense, hats
 from .arrays import Float64
 from .budgets import within_budget
 from .compute import continued, partition_of
 from .errors import OverBudget
-from .hats import carry
 from .joining import is_rectangle, joined, sides_of
 from .keeping import Kept, n_bytes_of, same_plane
 from .lowering import lower
@@ -79,6 +78,8 @@ class Explorer:
         self._states: list[State] = []
         """What the last computation of a whole domain went through."""
         self._states_of: tuple[Network, Slice] | None = None
+        self._n_same = (self.network, self.network, 0)
+        """The last two networks, and how many stages they share."""
         self._partial: tuple[Slice, Budget, Partition] | None = None
         """The last one that did not fit into its budget, with what was asked for."""
 
@@ -128,10 +129,13 @@ class Explorer:
         is_same = same_stages(self.network, network)
         for same, old, new in zip(is_same, self.network.stages, network.stages):
             if same:
-                carry(old, new)
+                hats.carry(old, new)
+                dense.carry(old, new)
+        n_same = _n_leading(is_same)
+        self._n_same = (self.network, network, n_same)
         self.network = network
         self._known.clear()
-        return _n_leading(is_same)
+        return n_same
 
     def _shown(self, plane: Slice, work: Work, watch: Watch) -> Partition:
         """The partition of all of a domain."""
@@ -175,12 +179,20 @@ class Explorer:
         network, before = self._states_of
         if not (same_plane(before, plane) and np.array_equal(before.domain, plane.domain)):
             return [], None
-        n_same = len(network.stages) if network is self.network else _n_leading(same_stages(network, self.network))
+        n_same = self._n_same_as(network)
         usable = [state for state in self._states if state.number <= n_same]
         following = next((state for state in self._states if state.number == n_same + 1), None)
         if following is None or not usable or usable[-1].number != n_same:
             return usable, None
         return usable, patch_for(network, self.network, n_same, following)
+
+    def _n_same_as(self, network: Network) -> int:
+        """How many stages, from the first on, are those of an earlier network."""
+        if network is self.network:
+            return len(network.stages)
+        first, second, n_same = self._n_same
+        is_compared = network is first and self.network is second
+        return n_same if is_compared else _n_leading(same_stages(network, self.network))
 
     def _from_known(self, plane: Slice, work: Work) -> Partition | None:
         """The partition as far as it is known already."""

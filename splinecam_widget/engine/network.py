@@ -21,6 +21,9 @@ from .pieces import bends, pieces
 FAR = 2.0**400
 """Stands for infinity where a constant is only there to be smaller or larger than everything: its square is still finite."""
 
+NEAR = math.sqrt(FAR)
+"""Smaller outputs do not come of it."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -334,7 +337,7 @@ class Network:
             return isinstance(value, float) and abs(value) >= FAR
 
         has_any = any(is_far(value) for step in self.steps for value in step.arguments.values())
-        return math.sqrt(FAR) if has_any else math.inf
+        return NEAR if has_any else math.inf
 
     @cached_property
     def tournaments(self) -> set[str]:
