@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import _sketch_kernels
 from ._sign_kernels import peaks
 from .arrays import Float64
 from .bending import bent
@@ -283,15 +284,9 @@ def _first_lines(network: Network, planar: PlanarComplex, rows: Float64, signs: 
 
 def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
     """All edges inside; where they are very many, those of some units."""
-    shown = planar.edge_layer >= 0
-    step = -(-int(np.count_nonzero(shown)) // MOST_LINES)
-    if step > 1:
-        lines = planar.edge_layer * (np.int64(planar.edge_unit.max()) + 1) + planar.edge_unit
-        is_chosen = np.zeros(int(lines.max()) + 1, np.bool_)
-        is_chosen[np.flatnonzero(np.bincount(lines[shown]))[::step]] = True
-        shown &= is_chosen[np.maximum(lines, 0)]
-    edges = planar.edges[shown][:2 * MOST_LINES]
-    return Sketch(planar.points[edges], network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
+    segments = _sketch_kernels.segments_of_some_units(
+        planar.points, planar.edges, planar.edge_layer, planar.edge_unit, MOST_LINES)
+    return Sketch(segments, network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
 
 
 def _finished(

@@ -197,6 +197,7 @@ def assembled(
     new = NewVertices(
         before.edges[crossings.parents], crossings.t, chord_ends, weights, chord_places, crossings.parents, crossings.offsets,
         crossings.units, signs, tolerance)
+    tick()
     points = np.empty((n_old + len(new), 2))
     points[:n_old] = before.points
     new.write_rows(before.points, 0, points[n_old:])

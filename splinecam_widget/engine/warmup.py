@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from . import _cell_kernel, _cell_measures, _dense_kernels
+from . import _cell_kernel, _cell_measures, _dense_kernels, _sketch_kernels
 from .boundary import winners_of
 from .explorer import Explorer
 from .garbage import without_collections
@@ -90,7 +90,8 @@ def warm_up(report: Callable[[str], None] = lambda _: None) -> None:
         follower.show(plane)
         report("changes of weights")
         follower.update(large_network(0.1))
-        follower.show(plane)
+        planar = follower.show(plane).planar
+        _sketch_kernels.segments_of_some_units(planar.points, planar.edges, planar.edge_layer, planar.edge_unit, 1)
         report("changes of the view")
         explorer.show(plane.with_domain(rectangle(-0.5, 1.0, -1.0, 1.0)))
         partition = explorer.show(plane.with_domain(rectangle(-0.5, 1.5, -1.0, 1.0)))
