@@ -18,6 +18,8 @@ const SLACK_PIXELS = 2;
 export interface HandleEvents {
   /** The pointer has taken handle `index` to `pixel`. */
   onDrag(index: number, pixel: Point, phase: DragPhase, isShifted: boolean): void;
+  /** The pointer has let go of a handle, moved or not. */
+  onRelease?(): void;
   /** An arrow key asks for a step; `dx`, `dy` are −1, 0 or 1, y upwards. */
   onStep(index: number, dx: number, dy: number, isLarge: boolean): void;
 }
@@ -153,6 +155,9 @@ export class Handles {
     }
     if (pixel !== null) {
       this.events.onDrag(index, pixel, phase, event.shiftKey);
+    }
+    if (phase === "end") {
+      this.events.onRelease?.();
     }
   }
 

@@ -77,9 +77,9 @@ export class SlicePanel {
           events.onAnchor(index, this.inView(fromPixel(this.view, this.size, pixel)));
           if (phase === "end") {
             this.pointer = pixel;
-            this.letGo();
           }
         },
+        onRelease: () => this.letGo(),
         onStep: (index, dx, dy, isLarge) => this.step(index, dx, dy, isLarge),
       },
       signal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -222,6 +223,17 @@ def test_weights_too_large_are_said() -> None:
         net[4].weight *= 1e200
     with pytest.raises(ValueError, match="finite outputs"):
         compute_partition(net, square())
+
+
+@pytest.mark.parametrize("weight", [np.inf, 1e308])
+def test_infinite_weights_are_said_once(weight: float) -> None:
+    net = mlp(2, 128, 1, slope=4.0)
+    with torch.no_grad():
+        net[2].weight[0, 3] = weight
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="finite outputs"):
+            compute_partition(net, square())
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.3])

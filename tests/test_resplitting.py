@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import fields, replace
 from typing import Any
 
@@ -112,12 +114,50 @@ def test_where_most_cells_change_all_are_cut(halves: tuple[PlanarComplex, Array,
     assert moved(before, rows, -rows[:, ::-1].copy(), [0, 1, 2, 3])[0] is None
 
 
+def test_where_few_cells_hold_most_all_are_cut() -> None:
+    """One that many lines cross is cut by several threads, or where it can be stopped."""
+    before = complex_of(np.random.default_rng(1), 6)
+    inside = before.points[before.cell_vertices[before.cell_offsets[0]:before.cell_offsets[1]]]
+    middle, size = inside.mean(axis=0), 0.1 * np.ptp(inside, axis=0).min()
+    angles = np.linspace(0.1, 3.0, 30)
+    circle = [(np.cos(a), np.sin(a), -float(middle @ [np.cos(a), np.sin(a)]) + 0.1 * size * np.sin(7 * a)) for a in angles]
+    # Bent at the borders of the cell: elsewhere all of them are positive.
+    rows = heights(before.points, *circle)
+    others = np.setdiff1d(np.arange(before.n_vertices), before.cell_vertices[before.cell_offsets[0]:before.cell_offsets[1]])
+    rows[others] = 1.0
+    now = rows.copy()
+    now[:, 0] *= 1.01
+    found, expected = moved(before, rows, now, [0])
+    assert found is None
+    counts = np.bincount(expected.parents)
+    assert counts[0] > resplitting.LARGEST_SHARE * counts.sum()
+
+
 def test_after_an_irregular_cut_all_are_cut(halves: tuple[PlanarComplex, Array, Array], any_share: None) -> None:
     before, rows, rows_now = halves
     tolerance = np.full(len(LINES), ROUNDINGS)
     old = replace(split_complex(before, rows, tolerance, 3), n_irregular=1)
     signs = Signs.of(rows_now, tolerance)
     assert resplit(before, rows_now, tolerance, 3, True, signs, old, np.array([0]), ANY_ROOM, lambda: None) is None
+
+
+def test_few_changes_take_over_at_once_and_the_network_before_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    net, plane = nn.Sequential(nn.Linear(2, 90), nn.ReLU(), nn.Linear(90, 80), nn.ReLU(), nn.Linear(80, 3)), square()
+    explorer = Explorer(lower(net, (2,)), plane)
+    explorer.show(plane)
+    before = weakref.ref(explorer.network)
+    made: list[Split | None] = []
+    real = patching.resplit
+    monkeypatch.setattr(patching, "resplit", lambda *args: made.append(real(*args)) or made[-1])
+    net[2].bias.data[5] += 0.05
+    explorer.update(lower(net, (2,)))
+    assert before() is not None, "what it made may be used"
+    assert_same(explorer.show(plane), compute_partition(explorer.network, plane))
+    assert made[0] is not None
+    made.clear()
+    gc.collect()
+    assert before() is None
 
 
 @pytest.mark.parametrize("units", [[2], [0, 3], list(range(0, 40, 2))])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._cutting_kernels import CELLS, CHORD_EDGES, ENTRIES, INNER
 from ._sign_kernels import lowest_bit, unit_key
 from .loops import inlined, lean, loop
 
@@ -109,8 +110,27 @@ def merged_crossings(changed, before, part):
     return offsets, units, places, parents, t, vertex_offsets, vertex_shifts, piece_shifts
 
 
-CELLS, ENTRIES, INNER, CHORD_EDGES = 0, 1, 2, 3
-"""Places in what counts cells, entries of their loops, inner vertices, pieces of chords, as in `_cutting_kernels`."""
+@loop
+def count_replaced(first, last, offsets, vertices, edges, first_inner, n_pieces):
+    """How many cells, entries of loops, inner vertices and pieces of chords there are in cells `first[k]` to `last[k]`, all k.
+
+    Vertices from `first_inner` on and edges from `n_pieces` on lie inside the cell that these came from, where no others do.
+    """
+    counts = np.zeros(4, np.int64)
+    for k in range(len(first)):
+        lo, hi = offsets[first[k]], offsets[last[k]]
+        counts[CELLS] += last[k] - first[k]
+        counts[ENTRIES] += hi - lo
+        low_v, high_v, low_e, high_e = np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1)
+        for i in range(lo, hi):
+            v, e = np.int64(vertices[i]), np.int64(edges[i])
+            if v >= first_inner:
+                low_v, high_v = (v if low_v < 0 else min(low_v, v)), max(high_v, v)
+            if e >= n_pieces:
+                low_e, high_e = (e if low_e < 0 else min(low_e, e)), max(high_e, e)
+        counts[INNER] += high_v - low_v + (high_v >= 0)
+        counts[CHORD_EDGES] += high_e - low_e + (high_e >= 0)
+    return counts
 
 
 @lean

@@ -232,7 +232,7 @@ def sort_many(parameters, units, start, stop):
     buckets = np.empty(n, np.int32)
     for k in range(n):
         place = (parameters[start + k] - low) * scale
-        bucket = np.int32(place) if 0.0 <= place < n else np.int32(0)  # of NaN, too
+        bucket = np.int32(place) if 0.0 <= place < n else np.int32(0)  # NaN is lost nowhere, but in no order
         bucket = np.int32(n - 1) if place >= n else bucket
         buckets[k] = bucket
         begins[bucket + 1] += 1

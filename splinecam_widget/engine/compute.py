@@ -202,8 +202,8 @@ def continued(
         while True:
             following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
-                found = following
-                keep(found)
+                keep(following)
+                found = replace(following, split=None)
             else:
                 return _finished(network, plane, found, *following)
 
@@ -271,8 +271,9 @@ def _after_stage(
         bounds[compared] = bounds[compared].without_losers(live[compared])
     if not is_round:
         watch.offer(lambda: _sketch(network, split.after, number))
+    last_cut = split if is_plain and not is_round else None
     return State(
-        number + 1, split.after, live, bounds, state.n_corners, split.new, split, first_round,
+        number + 1, split.after, live, bounds, state.n_corners, split.new, last_cut, first_round,
         state.zero_tolerances if is_round else (*state.zero_tolerances, tolerance),
         state.n_close + split.n_close, state.n_irregular + split.n_irregular, state.n_zero + split.n_zero)
 

@@ -81,7 +81,8 @@ class Dense:
     def sides(self) -> tuple[Float64, Float64]:
         """(m, n) float64 each: the matrix with its columns as rows, for entries above zero and below it."""
         weights = self.matrix.T
-        return np.ascontiguousarray(weights * self.above), np.ascontiguousarray(weights * self.below)
+        with np.errstate(over="ignore", invalid="ignore"):  # the outputs tell
+            return np.ascontiguousarray(weights * self.above), np.ascontiguousarray(weights * self.below)
 
     def write_rows(self, old: Float64, out: Float64) -> None:
         """Rows after the stage, into `out` (V, m), from those of the source (V, n); for few outputs faster than by torch."""

@@ -170,6 +170,7 @@ class Explorer:
         if states:
             work.cells_reused = states[-1].planar.n_cells
         self._states, self._states_of = found, (self.network, plane)
+        self._n_same = (self.network, self.network, 0)  # the network before is not needed any more
         return result
 
     def _usable_states(self, plane: Slice) -> tuple[list[State], Patch | None]:

@@ -177,7 +177,8 @@ def _sought(stage: Stage, shapes: Mapping[str, tuple[int, ...]], tick: Callable[
         found = _columns(stage, name, shapes, tick)
         if found is None:
             return None
-        columns[name] = jump[:, None] * found
+        with np.errstate(over="ignore", invalid="ignore"):  # the outputs tell
+            columns[name] = jump[:, None] * found
     n_rounding = sum(isinstance(step.rule, Affine) and step.rule.coefficients != "selection" for step in after)
     roundings = n if n_rounding > 1 else 0  # one matrix has its columns as they are
     return Hats(kink.sources[0], columns, roundings)

@@ -15,7 +15,7 @@ from .planar import Int64, PlanarComplex, Signs
 from .splitting import Crossings, Room, Split, assembled, split_cells
 
 LARGEST_SHARE = 0.25
-"""Of the cells: where more have changed, all are cut anew, by several threads."""
+"""Of the cells, before and after the cut: where more have changed, all are cut anew, by several threads."""
 
 
 def resplit(
@@ -42,6 +42,10 @@ def resplit(
     ------
     OverBudget
         If the cells do not fit into `room`.
+
+    Notes
+    -----
+    Of cells that are taken over, the table of border vertices and units is not asked for room again.
     """
     if old.n_irregular:
         return None
@@ -54,28 +58,34 @@ def resplit(
         _resplitting_kernels.signs_of_some(some, was.positive, was.negative, signs.positive, signs.negative, some_signs)
         _resplitting_kernels.mark_cells(
             before.cell_offsets, before.cell_vertices, some_signs, some, key_layer, is_cell_changed, flips)
+        changed = np.flatnonzero(is_cell_changed)
+        first, last = (np.searchsorted(old.parents, changed, side) for side in ("left", "right"))
+        n_replaced = int((last - first).sum())
+        # A few cells may hold most of what there is.
+        if len(changed) > LARGEST_SHARE * before.n_cells or n_replaced > LARGEST_SHARE * old.after.n_cells:
+            return None
         _resplitting_kernels.mark_edges(before.edges, some_signs, is_edge_changed)
         tick()
-    changed, edges = np.flatnonzero(is_cell_changed), np.flatnonzero(is_edge_changed)
-    if len(changed) > LARGEST_SHARE * before.n_cells:
-        return None
+    edges = np.flatnonzero(is_edge_changed)
     part = _sign_kernels.edge_crossings(
         0, len(edges), before.edges[edges], signs.positive, signs.negative, rows, tolerance)
     *arrays, vertex_shifts, piece_shifts = _resplitting_kernels.merged_crossings(
         edges, _arrays(old.crossings), (*part[:3], *part[4:6]))
     crossings = Crossings(*arrays)
     tick()
-    stop = np.zeros(1, np.uint8)
-    cells = split_cells(
-        _some_cells(before, changed), 0, len(changed), rows, tolerance, key_layer, signs, crossings, room, stop)
-    first, last = (np.searchsorted(old.parents, changed, side) for side in ("left", "right"))
-    n_cells = old.after.n_cells - int((last - first).sum()) + len(cells[3])
-    if stop[0] or n_cells > room.cells:
+    cells = _some_cells(before, changed)
+    n_crossings = int(np.diff(crossings.offsets)[cells.cell_edges].sum())
+    *made, parents, ends, weights, places, chords, chord_units, n_irregular = split_cells(
+        cells, rows, tolerance, key_layer, signs, crossings, n_crossings, room, tick)
+    n_cells = old.after.n_cells - n_replaced + len(parents)
+    if n_cells > room.cells:
         raise OverBudget(n_cells)
     flips[changed] = 0
-    merged = _merged(before, crossings, old, (*cells[:4], changed[cells[4]].astype(np.int32), *cells[5:10]), n_cells, (
-        changed, first, last), (flips, vertex_shifts, piece_shifts))
-    return assembled(before, layer, signs, tolerance, crossings, (*merged, cells[10]), tick)
+    merged = _merged(
+        before, crossings, old, (*made, changed[parents].astype(np.int32), ends, weights, places, chords, chord_units),
+        (changed, first, last), (flips, vertex_shifts, piece_shifts))
+    tick()
+    return assembled(before, layer, signs, tolerance, crossings, (*merged, n_irregular), tick)
 
 
 def _arrays(crossings: Crossings) -> tuple[Any, ...]:
@@ -93,7 +103,7 @@ def _some_cells(planar: PlanarComplex, cells: Int64) -> PlanarComplex:
 
 
 def _merged(
-    before: PlanarComplex, crossings: Crossings, old: Split, part: tuple[Any, ...], n_cells: int, changed: tuple[Int64, ...],
+    before: PlanarComplex, crossings: Crossings, old: Split, part: tuple[Any, ...], changed: tuple[Int64, Int64, Int64],
     moves: tuple[Any, ...],
 ) -> tuple[Any, ...]:
     """All cells, from those of the old cut and those of the changed cells."""
@@ -101,14 +111,13 @@ def _merged(
     known: tuple[Any, ...] = (
         after.cell_offsets, after.cell_vertices, after.cell_edges, after.cell_hashes, old.parents, new.chord_ends,
         new.chord_weights, new.chord_places, after.edges[n_pieces:], after.edge_unit[n_pieces:])
-    sizes = [len(a) + len(b) for a, b in zip(known, part)]
-    sizes[0], sizes[3], sizes[4] = n_cells + 1, n_cells, n_cells
-    out = tuple(np.empty((size, *array.shape[1:]), array.dtype) for size, array in zip(sizes, known))
-    counts, seen = np.zeros(4, np.int64), np.zeros((2, 4), np.int64)
+    _, first, last = changed
+    n_cells, n_entries, n_inner, n_chords = _resplitting_kernels.count_replaced(
+        first, last, *known[:3], before.n_vertices + len(old.new.edge_t), n_pieces).tolist()
+    gone = (n_cells, n_entries, n_entries, n_cells, n_cells, n_inner, n_inner, n_inner, n_chords, n_chords)
+    out = tuple(np.empty((len(a) + len(b) - n - (a is known[0]), *a.shape[1:]), a.dtype) for a, b, n in zip(known, part, gone))
     out[0][0] = 0
     _resplitting_kernels.merge_cells(
         *changed, known, part, moves[0], before.n_vertices, *moves[1:], before.n_vertices + len(crossings.t),
-        crossings.n_pieces, out, counts, seen)
-    _, n_entries, n_inner, n_chords = counts.tolist()
-    lengths = (n_cells + 1, n_entries, n_entries, n_cells, n_cells, n_inner, n_inner, n_inner, n_chords, n_chords)
-    return tuple(array[:length] for array, length in zip(out, lengths))
+        crossings.n_pieces, out, np.zeros(4, np.int64), np.zeros((2, 4), np.int64))
+    return out

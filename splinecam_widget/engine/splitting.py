@@ -155,34 +155,48 @@ def split_complex(
     units, places, parents, t = (_concatenated([run[i] for run in runs]) for i in range(1, 5))
     crossings = Crossings(
         _chained([run[0] for run in runs]), units, places, parents, t, _chained([run[5] for run in runs]))
-    stop = np.zeros(1, np.uint8)
-
-    def split(begin: int, end: int) -> tuple[Any, ...]:
-        return split_cells(before, begin, end, rows, tolerance, layer if has_pattern else -1, found, crossings, room, stop)
-
-    n_crossings = len(crossings.units)
-    run = max(1, CELLS_AT_A_TIME * before.n_cells // (before.n_cells + n_crossings))
-    parts = in_runs(split, before.n_cells, run, tick, stop, n_crossings**2 > LONG_SPLIT * before.n_cells)
-    n_cells = sum(len(part[3]) for part in parts)
-    if stop[0] or n_cells > room.cells:
-        raise OverBudget(n_cells)
-    cells = parts[0] if len(parts) == 1 else _joined(
-        parts, before.n_vertices + len(crossings.t), crossings.n_pieces, tick)
+    cells = split_cells(
+        before, rows, tolerance, layer if has_pattern else -1, found, crossings, len(crossings.units), room, tick)
     return assembled(before, layer, found, tolerance, crossings, cells, tick)
 
 
 def split_cells(
-    cells: PlanarComplex, begin: int, end: int, rows: Float64, tolerance: Float64, key_layer: int, signs: Signs,
-    crossings: Crossings, room: Room, stop: Any,
+    cells: PlanarComplex, rows: Float64, tolerance: Float64, key_layer: int, signs: Signs, crossings: Crossings,
+    n_crossings: int, room: Room, tick: Callable[[], None],
 ) -> tuple[Any, ...]:
-    """Cells `begin` to `end` cut, as `_cell_kernel.split_cells` returns them; `stop[0]` is set where there is no room."""
+    """All of some cells cut, as `_cell_kernel.split_cells` returns them.
+
+    Parameters
+    ----------
+    cells : PlanarComplex
+        Vertices and edges are those of the whole complex.
+    key_layer : int
+        Of the keys in the cells' patterns, -1 where signs do not become part of them.
+    n_crossings : int
+        Of these cells.
+
+    Raises
+    ------
+    OverBudget
+        If they do not fit into `room`.
+    """
     first_chord_vertex = cells.n_vertices + len(crossings.t)
-    found: tuple[Any, ...] = _cell_kernel.split_cells(
-        begin, end, key_layer, cells.cell_offsets, cells.cell_vertices, cells.cell_edges, cells.cell_hashes, cells.edges,
-        signs.positive, signs.negative, rows, tolerance, crossings.offsets, crossings.units, crossings.places,
-        crossings.vertex_offsets, crossings.t, cells.n_vertices, first_chord_vertex, crossings.n_pieces, room.cells,
-        room.entries, LEAST_TRACED, stop)
-    return found
+    stop = np.zeros(1, np.uint8)
+
+    def split(begin: int, end: int) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = _cell_kernel.split_cells(
+            begin, end, key_layer, cells.cell_offsets, cells.cell_vertices, cells.cell_edges, cells.cell_hashes, cells.edges,
+            signs.positive, signs.negative, rows, tolerance, crossings.offsets, crossings.units, crossings.places,
+            crossings.vertex_offsets, crossings.t, cells.n_vertices, first_chord_vertex, crossings.n_pieces, room.cells,
+            room.entries, LEAST_TRACED, stop)
+        return found
+
+    run = max(1, CELLS_AT_A_TIME * cells.n_cells // max(1, cells.n_cells + n_crossings))
+    parts = in_runs(split, cells.n_cells, run, tick, stop, n_crossings**2 > LONG_SPLIT * cells.n_cells)
+    n_cells = sum(len(part[3]) for part in parts)
+    if stop[0] or n_cells > room.cells:
+        raise OverBudget(n_cells)
+    return parts[0] if len(parts) == 1 else _joined(parts, first_chord_vertex, crossings.n_pieces, tick)
 
 
 def assembled(

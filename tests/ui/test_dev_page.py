@@ -453,6 +453,20 @@ def test_ranges_set_in_python_during_a_gesture_show_when_it_ends(opened: Open) -
     assert view(widget) == pytest.approx(whole)
 
 
+def test_ranges_set_in_python_while_a_handle_is_pressed_show_when_it_is_let_go(opened: Open) -> None:
+    widget = opened("delay=5")
+    whole, page = view(widget), widget.page
+    half = [x / 2 for x in whole]
+    page.mouse.move(*widget.centre("Anchor A in the slice"))
+    page.mouse.down()
+    page.evaluate("domain => dev.kernel.show(dev.model, domain)", half)
+    page.wait_for_function("dev.painted.length > 1")
+    assert view(widget) == pytest.approx(whole)
+    page.mouse.up()
+    assert view(widget) == pytest.approx(half)
+    assert requests(widget) == [], "the anchor has not moved"
+
+
 def test_fast_zooms_stay_under_the_pointer(opened: Open) -> None:
     """Many steps in one gesture, far beyond the limit and back; labels take the same room all the while."""
     widget = opened()
