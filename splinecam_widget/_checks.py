@@ -20,7 +20,7 @@ Told = Callable[[Certificate | Exception], None]
 
 
 class Checks:
-    """Checks one picture at a time, off the thread that computes pictures; waits while that works.
+    """Checks one picture at a time, off the thread that computes pictures; waits while that works, and ends with it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Checks:
         if known is not None:
             told(known)
         else:
-            self._worker.submit("check", lambda _: self._check(shown, told))
+            self._worker.submit("check", lambda tick: self._check(shown, told, tick))
 
     def of(self, shown: Shown | None) -> Certificate | None:
         """The certificate of a picture, if there is one."""
@@ -59,10 +59,10 @@ class Checks:
         return self._worker.wait_idle(timeout)
 
     def close(self) -> None:
-        """Take no more; what is being checked ends when no picture is on show."""
+        """Take no more; what is being checked ends at its next tick."""
         self._worker.close()
 
-    def _check(self, shown: Shown, told: Told) -> None:
+    def _check(self, shown: Shown, told: Told, stop: Callable[[], None]) -> None:
         def is_wanted() -> bool:
             now = self._on_show()
             # Anchors that move in the plane change no cell.
@@ -71,7 +71,8 @@ class Checks:
         def tick() -> None:
             if not self._pictures.is_idle():
                 self._pictures.wait_rest(REST_SECONDS, is_wanted)
-            if not is_wanted():
+            stop()
+            if self._pictures.is_closed or not is_wanted():
                 raise Cancelled
 
         self._pictures.wait_rest(REST_SECONDS, is_wanted)

@@ -62,6 +62,11 @@ class Worker:
         with self._condition:
             return self._running is None and not self._waiting
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
     def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing runs and nothing waits; False if that took longer than `timeout` seconds.
 

@@ -157,8 +157,19 @@ def test_closing_ends_a_check_that_waits(desk: Desk) -> None:
     busy = Busy(desk.pictures)
     desk.begin(desk.show())
     desk.pictures.close()
-    desk.checks.close()
-    desk.scene.close()
+    assert desk.checks.wait_idle(SECONDS), "though its picture is still on show"
+    assert desk.told == []
     busy.may_end.set()
+
+
+def test_closing_ends_a_check_that_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = _checks.certificate_of
+
+    def closed_meanwhile(partition: Any, full: bool, tick: Callable[[], None]) -> Certificate:
+        desk.checks.close()
+        return real(partition, full, tick)
+
+    monkeypatch.setattr(_checks, "certificate_of", closed_meanwhile)
+    desk.begin(desk.show())
     assert desk.checks.wait_idle(SECONDS)
     assert desk.told == []
