@@ -12,9 +12,11 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from ui.dev_pages import EXACT_SECONDS, Open
 from ui.lab import ROOT, running_browser
+from ui.widget_page import WidgetPage
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,27 @@ def dev_page() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def opened(browser: Browser, dev_page: str) -> Iterator[Open]:
+    """Opens the page with a query; afterwards nothing may have gone wrong on any."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def open_page(query: str = "", size: tuple[int, int] = (1200, 900), wait: bool = True) -> WidgetPage:
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        pages.append(page)
+        page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{dev_page}?{query}")
+        page.wait_for_function("window.dev !== undefined")
+        widget = WidgetPage(page)
+        if wait:
+            widget.wait_exact(seconds=EXACT_SECONDS)
+        return widget
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert errors == []
