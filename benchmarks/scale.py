@@ -34,7 +34,7 @@ from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.slices import rectangle
 from splinecam_widget.engine.spreading import spread
 from splinecam_widget.engine.threads import forget_pools
-from splinecam_widget.engine.tiling import computed, cut_for, halves, united
+from splinecam_widget.engine.tiling import cut_for, halves, united
 
 WIDTHS = (2, 256, 256, 256, 256, 1)
 QUICK_WIDTHS = (2, 128, 128, 128, 128, 1)
@@ -177,12 +177,12 @@ def tiles(network: Network, name: str) -> str:
 def in_tiles(network: Network, plane: Slice, n: int, leaves: list[Partition], joining: list[float]) -> Partition:
     cut = cut_for(plane.domain, n)
     if cut is None:
-        leaves.append(computed(network, plane, plane.domain))
+        leaves.append(compute_partition(network, plane))
         return leaves[-1]
     low, high = (in_tiles(network, plane.with_domain(half), m, leaves, joining)
                  for half, m in zip(halves(plane.domain, *cut), (n // 2, n - n // 2)))
     start = time.perf_counter()
-    found = united(network, plane, plane.domain, cut, low, high)
+    found = united(partial(compute_partition, network), plane, plane.domain, cut, low, high)
     joining.append(time.perf_counter() - start)
     return found
 

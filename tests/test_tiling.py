@@ -16,7 +16,7 @@ from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.slices import Slice, polygon_area, rectangle
-from splinecam_widget.engine.tiling import computed, cut_for, halves, united
+from splinecam_widget.engine.tiling import cut_for, halves, united
 
 DOMAINS = {
     "square": rectangle(-1, 1, -1, 1),
@@ -32,26 +32,38 @@ def network() -> Network:
     return lower(mlp(2, 64, 64, 64, 3), (2,))
 
 
-def in_tiles(network: Network, plane: Slice, polygon: np.ndarray, n: int, cuts: list[tuple[int, float]]) -> Partition:
+class Computer:
+    """Computes the partitions of a network, and notes of which domains."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.domains: list[np.ndarray] = []
+
+    def __call__(self, plane: Slice) -> Partition:
+        self.domains.append(plane.domain)
+        return compute_partition(self.network, plane)
+
+
+def in_tiles(compute: Computer, plane: Slice, polygon: np.ndarray, n: int, cuts: list[tuple[int, float]]) -> Partition:
     """By `n` tiles, as a cluster does it; the cuts are added to those in the list."""
     cut = cut_for(polygon, n)
     if cut is None:
-        return computed(network, plane, polygon)
+        return compute(plane.with_domain(polygon))
     cuts.append(cut)
     low, high = halves(polygon, *cut)
-    return united(network, plane, polygon, cut, in_tiles(network, plane, low, n // 2, cuts),
-                  in_tiles(network, plane, high, n - n // 2, cuts))
+    return united(compute, plane, polygon, cut, in_tiles(compute, plane, low, n // 2, cuts),
+                  in_tiles(compute, plane, high, n - n // 2, cuts))
 
 
 @pytest.mark.parametrize("n", [2, pytest.param(3, marks=pytest.mark.slow), 16])
 @pytest.mark.parametrize("name", DOMAINS)
-def test_joined_tiles_are_the_whole(network: Network, name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joined_tiles_are_the_whole(network: Network, name: str, n: int) -> None:
     plane = square().with_domain(DOMAINS[name])
     cuts: list[tuple[int, float]] = []
-    mended = _watched(monkeypatch)
-    found = in_tiles(network, plane, plane.domain, n, cuts)
+    compute = Computer(network)
+    found = in_tiles(compute, plane, plane.domain, n, cuts)
     assert len(cuts) == n - 1
-    assert not mended, "something was computed twice"
+    assert len(compute.domains) == n, "something was computed twice"
     assert found.plane.domain is plane.domain
     assert_same(found, compute_partition(network, plane))
 
@@ -60,7 +72,7 @@ def test_a_slice_of_many_inputs(network: Network) -> None:
     numbers = np.random.default_rng(0).standard_normal((3, 6))
     plane = Slice.through(*numbers)
     deep = lower(mlp(6, 24, 24, 4, seed=1), (6,))
-    assert_same(in_tiles(deep, plane, plane.domain, 8, []), compute_partition(deep, plane))
+    assert_same(in_tiles(Computer(deep), plane, plane.domain, 8, []), compute_partition(deep, plane))
 
 
 NETS = {
@@ -76,33 +88,32 @@ class TestMending:
 
     @pytest.mark.parametrize("axis", [0, 1])
     @pytest.mark.parametrize("name", NETS)
-    def test_a_seam_that_does_not_fit_is_moved(self, name: str, axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        net = _lines(NETS[name], axis)
+    def test_a_seam_that_does_not_fit_is_moved(self, name: str, axis: int) -> None:
+        compute = Computer(_lines(NETS[name], axis))
         plane = square()
-        low, high = (computed(net, plane, half) for half in halves(plane.domain, axis, 0.0))
+        low, high = (compute(plane.with_domain(half)) for half in halves(plane.domain, axis, 0.0))
         assert tiling._joined(low, high, plane.domain, (axis, 0.0)) is None
-        strips = _watched(monkeypatch)
-        found = united(net, plane, plane.domain, (axis, 0.0), low, high)
-        assert_same(found, compute_partition(net, plane))
+        found = united(compute, plane, plane.domain, (axis, 0.0), low, high)
+        assert_same(found, compute_partition(compute.network, plane))
+        strips = compute.domains[2:]
         assert strips
         assert all(polygon_area(strip) < 0.5 * polygon_area(plane.domain) for strip in strips), "the whole was computed"
 
-    def test_where_nothing_fits_the_whole_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_nothing_fits_the_whole_is_computed(self) -> None:
         """Lines along the seam and along every border of a strip about it."""
         places = [0.0, *(sign * share for share in tiling.STRIPS for sign in (-1, 1))]
-        net = _lines([(1.0, 0.0, place) for place in places] + [(0.3, 1, 0.1)], 0)
+        compute = Computer(_lines([(1.0, 0.0, place) for place in places] + [(0.3, 1, 0.1)], 0))
         plane = square()
-        low, high = (computed(net, plane, half) for half in halves(plane.domain, 0, 0.0))
-        strips = _watched(monkeypatch)
-        found = united(net, plane, plane.domain, (0, 0.0), low, high)
-        assert_same(found, compute_partition(net, plane))
-        assert np.array_equal(strips[-1], plane.domain)
+        low, high = (compute(plane.with_domain(half)) for half in halves(plane.domain, 0, 0.0))
+        found = united(compute, plane, plane.domain, (0, 0.0), low, high)
+        assert_same(found, compute_partition(compute.network, plane))
+        assert np.array_equal(compute.domains[-1], plane.domain)
 
     def test_a_triangle(self) -> None:
         plane = square().with_domain(DOMAINS["triangle"])
-        net = _lines(NETS["all of them"], 0)
-        low, high = (computed(net, plane, half) for half in halves(plane.domain, 0, 0.0))
-        assert_same(united(net, plane, plane.domain, (0, 0.0), low, high), compute_partition(net, plane))
+        compute = Computer(_lines(NETS["all of them"], 0))
+        low, high = (compute(plane.with_domain(half)) for half in halves(plane.domain, 0, 0.0))
+        assert_same(united(compute, plane, plane.domain, (0, 0.0), low, high), compute(plane))
 
     def test_symmetric_lines_are_not_where_cuts_are(self) -> None:
         """A grid of lines at simple ratios, cut for many numbers of tiles."""
@@ -122,18 +133,6 @@ def _lines(rows: list[tuple[float, float, float]], axis: int) -> Network:
         net[0].weight.copy_(weights if axis == 0 else weights.flip(1))
         net[0].bias.copy_(torch.tensor([row[2] for row in rows], dtype=torch.float64))
     return lower(net, (2,))
-
-
-def _watched(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
-    """The polygons that `united` computes from here on."""
-    polygons: list[np.ndarray] = []
-
-    def watched(network: Network, plane: Slice, polygon: np.ndarray) -> Partition:
-        polygons.append(polygon)
-        return computed(network, plane, polygon)
-
-    monkeypatch.setattr(tiling, "computed", watched)
-    return polygons
 
 
 class TestCuts:
@@ -179,7 +178,8 @@ def _areas(polygon: np.ndarray, n: int) -> list[float]:
 
 def test_too_many_cells_for_one_partition_are_refused(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     plane = square()
-    low, high = (computed(network, plane, half) for half in halves(plane.domain, 0, 0.1))
+    compute = Computer(network)
+    low, high = (compute(plane.with_domain(half)) for half in halves(plane.domain, 0, 0.1))
     monkeypatch.setattr(tiling, "MOST_CELLS", low.n_cells + high.n_cells - 1)
     with pytest.raises(ValueError, match=r"plane: expected at most .* cells for one partition.*partition_many"):
-        united(network, plane, plane.domain, (0, 0.1), low, high)
+        united(compute, plane, plane.domain, (0, 0.1), low, high)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .loops import loop
+from .loops import lean, loop
 
 
 @loop
-def border_ring(edge_layer, cell_offsets, cell_vertices, cell_edges, n_vertices):
+def border_ring(is_border, cell_offsets, cell_vertices, cell_edges, n_vertices):
     """The border as a ring: for every vertex on it the next one counter-clockwise, with edge and cell; -1 elsewhere.
 
-    The last value tells whether it is one: every vertex has at most one next.
+    Edges of the border are told by `is_border` (E,) bool. The last value tells whether it is one: every vertex has at most one next.
     """
     following = np.full(n_vertices, -1, np.int32)
     edge = np.full(n_vertices, -1, np.int32)
@@ -20,7 +20,7 @@ def border_ring(edge_layer, cell_offsets, cell_vertices, cell_edges, n_vertices)
     for cell in range(len(cell_offsets) - 1):
         lo, hi = cell_offsets[cell], cell_offsets[cell + 1]
         for k in range(lo, hi):
-            if edge_layer[cell_edges[k]] < 0:
+            if is_border[cell_edges[k]]:
                 v = cell_vertices[k]
                 if following[v] >= 0:
                     is_ring = False
@@ -102,10 +102,39 @@ def put_edges(edges, edge_layer, edge_unit, vertex_map, edge_map, out_edges, out
             out_layer[at], out_unit[at] = edge_layer[e], edge_unit[e]
 
 
+@lean
+def put_loops(begin, end, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices, out_edges):
+    """Loops of the cells `begin` to `end`, behind `count` others with `size` entries; returns both numbers with these."""
+    lo, hi = offsets[begin], offsets[end]
+    for k in range(hi - lo):
+        out_vertices[size + k] = vertex_map[vertices[lo + k]]
+    for k in range(hi - lo):
+        out_edges[size + k] = edge_map[edges[lo + k]]
+    for cell in range(begin, end):
+        out_offsets[count + 1 + cell - begin] = size + offsets[cell + 1] - lo
+    return count + end - begin, size + hi - lo
+
+
+@lean
+def put_half(cell, seam, last, offsets, vertices, edges, vertex_map, edge_map, size, out_vertices, out_edges):
+    """One side of a sewn cell, without the edge `seam` and its ends, the edge `last` in place of its last one; see `put_loops`."""
+    start, length = offsets[cell], offsets[cell + 1] - offsets[cell]
+    at = 0
+    while edges[start + at] != seam:
+        at += 1
+    # Behind the seam's edge come its end, the corners that stay, and its beginning.
+    for step in range(2, length):
+        k = start + (at + step) % length
+        out_vertices[size] = vertex_map[vertices[k]]
+        out_edges[size] = last if step == length - 1 else edge_map[edges[k]]
+        size += 1
+    return size
+
+
 @loop
 def sewn_cells(
-    offsets, vertices, edges, vertex_map, edge_map, seam_of, other_offsets, other_vertices, other_edges, other_vertex_map,
-    other_edge_map, other_seam_of, seam_cells, other_seam_cells, seam_edges, other_seam_edges, across,
+    offsets, vertices, edges, vertex_map, edge_map, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map,
+    seam_cells, other_seam_cells, seam_edges, other_seam_edges, across,
 ):
     """Loops of the cells of both sides, those of the first, then those of the second that are not sewn to one of these.
 
@@ -114,49 +143,36 @@ def sewn_cells(
 
     Returns
     -------
-    offsets, vertices, edges : the loops; a sewn cell of two corners has none
+    offsets, vertices, edges : the loops
+    fewest : corners of a sewn cell; with two it is none
     """
-    n, m = len(offsets) - 1, len(other_offsets) - 1
-    out_offsets = np.zeros(n + m - len(seam_cells) + 1, np.int64)
-    out_vertices = np.empty(len(vertices) + len(other_vertices), np.int32)
-    out_edges = np.empty(len(out_vertices), np.int32)
-    size, count = 0, 0
-    for cell in range(n):
-        lo, hi = offsets[cell], offsets[cell + 1]
-        i = seam_of[cell]
-        if i < 0:
-            for k in range(lo, hi):
-                out_vertices[size], out_edges[size] = vertex_map[vertices[k]], edge_map[edges[k]]
-                size += 1
-        else:
-            for side in range(2):
-                if side == 0:
-                    start, length, seam = lo, hi - lo, seam_edges[i]
-                else:
-                    other = other_seam_cells[i]
-                    start, length = other_offsets[other], other_offsets[other + 1] - other_offsets[other]
-                    seam = other_seam_edges[i]
-                at = 0
-                while (edges[start + at] if side == 0 else other_edges[start + at]) != seam:
-                    at += 1
-                # Behind the seam's edge come its end, the corners that stay, and its beginning.
-                for step in range(2, length):
-                    k = start + (at + step) % length
-                    if side == 0:
-                        v, e = vertex_map[vertices[k]], edge_map[edges[k]]
-                    else:
-                        v, e = other_vertex_map[other_vertices[k]], other_edge_map[other_edges[k]]
-                    out_vertices[size] = v
-                    out_edges[size] = across[i if side == 0 else i + 1] if step == length - 1 else e
-                    size += 1
+    n, m, n_sewn = len(offsets) - 1, len(other_offsets) - 1, len(seam_cells)
+    n_entries = len(vertices) + len(other_vertices) - 4 * n_sewn  # both ends of the seam's edge, on either side
+    out_offsets = np.zeros(n + m - n_sewn + 1, np.int64)
+    out_vertices, out_edges = np.empty(n_entries, np.int32), np.empty(n_entries, np.int32)
+    count, size, begin, fewest = np.int64(0), np.int64(0), np.int64(0), n_entries
+    for i in np.argsort(seam_cells):
+        cell = seam_cells[i]
+        count, size = put_loops(
+            begin, cell, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices, out_edges)
+        before = size
+        size = put_half(
+            cell, seam_edges[i], across[i], offsets, vertices, edges, vertex_map, edge_map, size, out_vertices, out_edges)
+        size = put_half(
+            other_seam_cells[i], other_seam_edges[i], across[i + 1], other_offsets, other_vertices, other_edges,
+            other_vertex_map, other_edge_map, size, out_vertices, out_edges)
         count += 1
         out_offsets[count] = size
-    for cell in range(m):
-        if other_seam_of[cell] >= 0:
-            continue
-        for k in range(other_offsets[cell], other_offsets[cell + 1]):
-            out_vertices[size], out_edges[size] = other_vertex_map[other_vertices[k]], other_edge_map[other_edges[k]]
-            size += 1
-        count += 1
-        out_offsets[count] = size
-    return out_offsets, out_vertices[:size].copy(), out_edges[:size].copy()
+        fewest, begin = min(fewest, size - before), cell + 1
+    count, size = put_loops(
+        begin, n, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices, out_edges)
+    begin = np.int64(0)
+    for cell in np.sort(other_seam_cells):
+        count, size = put_loops(
+            begin, cell, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map, count, size,
+            out_offsets, out_vertices, out_edges)
+        begin = cell + 1
+    put_loops(
+        begin, m, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map, count, size, out_offsets,
+        out_vertices, out_edges)
+    return out_offsets, out_vertices, out_edges, fewest

@@ -19,6 +19,7 @@ from .bending import bent
 from .budgets import within_budget
 from .dense import after_small_stage
 from .dissolving import settled
+from .dividing import in_tiles, tiles_for
 from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
 from .hats import hats_for
@@ -173,7 +174,7 @@ def partition_of(network: Network, plane: Slice, work: Work, watch: Watch | None
 
 def continued(
     network: Network, plane: Slice, state: State | None, work: Work, watch: Watch,
-    keep: Callable[[State], None] = lambda _: None, patch: Patch | None = None,
+    keep: Callable[[State], None] = lambda _: None, patch: Patch | None = None, may_divide: bool = True,
 ) -> Partition:
     """The partition of a slice from a state that an earlier computation came to, None to begin at the beginning.
 
@@ -185,6 +186,8 @@ def continued(
         Told of every state.
     patch : Patch or None
         What is known of one stage.
+    may_divide : bool
+        Whether the domain may be cut into tiles, see `dividing`; else it is computed in one piece, whatever that takes.
     """
     if network.input_shape != plane.input_shape:
         raise ValueError(f"plane: expected inputs of shape {network.input_shape}, got {plane.input_shape}")
@@ -200,12 +203,18 @@ def continued(
     def compute(tick: Callable[[], None]) -> Partition:
         found = begun
         while True:
+            n_tiles = tiles_for(network, found, watch.budget) if may_divide else 1
+            if n_tiles > 1:
+                return in_tiles(plane, n_tiles, partial(part, True), partial(part, False), work, watch, tick)
             following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
                 keep(following)
                 found = replace(following, split=None)
             else:
                 return _finished(network, plane, found, *following)
+
+    def part(may_divide: bool, other: Slice, own: Work, beside: Watch) -> Partition:
+        return continued(network, other, None, own, beside, may_divide=may_divide)
 
     return apart(compute, watch.tick)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _clipping_kernels, dense, hats
+from . import dense, hats
 from .arrays import Float64
 from .budgets import within_budget
+from .clipping import clipped, contains, is_sharp
 from .compute import continued, partition_of
 from .errors import OverBudget
 from .joining import is_rectangle, joined, sides_of
@@ -18,16 +19,9 @@ from .lowering import lower
 from .network import Network, same_stages
 from .partition import Partition
 from .patching import Patch, patch_for
-from .planar import PlanarComplex
-from .rounding import UNIT_ROUNDOFF
 from .slices import Slice, rectangle
-from .splitting import split_complex
 from .states import State, Work
 from .watching import Budget, Watch
-
-MAX_ZOOM = 2.0**26
-"""A domain this many times smaller than one that is known still has 27 of float64's 53 bits; smaller ones are computed anew."""
-
 
 LEAST_SHARE = 0.25
 """A rectangle of which less is known is computed anew: strips and joins cost, too."""
@@ -167,7 +161,7 @@ class Explorer:
         except BaseException:  # interrupted, perhaps twice: what was kept may still be written to
             self._states, self._states_of = [], None
             raise
-        if states:
+        if states and not work.n_tiles:
             work.cells_reused = states[-1].planar.n_cells
         self._states, self._states_of = found, (self.network, plane)
         self._n_same = (self.network, self.network, 0)  # the network before is not needed any more
@@ -203,8 +197,8 @@ class Explorer:
                 work.cells_reused = partition.n_cells
                 self._known.remember(partition)
                 return partition.with_anchors_of(plane)
-        around = [partition for partition in known if _contains(partition.plane.domain, plane.domain)
-                  and _is_sharp(partition.plane.domain, plane.domain)]
+        around = [partition for partition in known if contains(partition.plane.domain, plane.domain)
+                  and is_sharp(partition.plane.domain, plane.domain)]
         if not around:
             return None
         smallest = min(around, key=lambda partition: partition.n_cells)
@@ -229,7 +223,7 @@ class Explorer:
             (left, right, bottom, core[2]), (left, right, core[3], top),
         ) if sides[0] < sides[1] and sides[2] < sides[3]]
         inner = rectangle(*core)
-        if not all(_is_sharp(domain, strip) for strip in (*strips, inner) for domain in (found.plane.domain, plane.domain)):
+        if not all(is_sharp(domain, strip) for strip in (*strips, inner) for domain in (found.plane.domain, plane.domain)):
             return None
         is_whole = np.array_equal(inner, found.plane.domain)
         result: Partition | None = found if is_whole else clipped(found, plane.with_domain(inner))
@@ -262,40 +256,3 @@ def _shared_share(domain: Float64, known: Float64) -> float:
     left, right, bottom, top = _overlap(domain, known)
     width, height = np.ptp(domain, axis=0)
     return max(0.0, right - left) * max(0.0, top - bottom) / float(width * height)
-
-
-def _distances(polygon: Float64, points: Float64) -> tuple[Float64, Float64]:
-    """Distances (n, k) of points inside each side of a convex polygon, and the rounding error (k,) of each column."""
-    following = np.roll(polygon, -1, axis=0)
-    sides = following - polygon
-    normals = np.stack([-sides[:, 1], sides[:, 0]], axis=1) / np.linalg.norm(sides, axis=1, keepdims=True)
-    # A rounded difference of coordinates, a rounded unit normal (a difference of corners over its length), two products, a
-    # sum: at most 8 roundings of the largest coordinate.
-    size = max(float(np.abs(points).max()), float(np.abs(polygon).max()))
-    return _clipping_kernels.heights_over(polygon, normals, points), np.full(len(polygon), 16 * UNIT_ROUNDOFF * size)
-
-
-def _contains(outer: Float64, inner: Float64) -> bool:
-    distances, error = _distances(outer, inner)
-    return bool((distances >= -error).all())
-
-
-def _is_sharp(outer: Float64, inner: Float64) -> bool:
-    return float(np.abs(outer).max()) <= MAX_ZOOM * float(np.ptp(inner, axis=0).min())
-
-
-def clipped(partition: Partition, plane: Slice) -> Partition:
-    """The partition of a smaller domain in the same plane, cut out of a known one without the network."""
-    before = partition.planar
-    rows, error = _distances(plane.domain, before.points)
-    split = split_complex(before, rows, error, -1)
-    after = split.after
-    # Every cell lies on one side of each line now; the sum over its corners tells which.
-    kept = _clipping_kernels.cells_above(after.cell_offsets, after.cell_vertices, rows, split.new.rows(rows))
-    *arrays, vertex_ids = _clipping_kernels.compacted(
-        kept, after.points, after.edges, after.edge_layer, after.edge_unit, after.cell_offsets, after.cell_vertices,
-        after.cell_edges, before.cell_hashes[split.parents])
-    n_old = int(np.searchsorted(vertex_ids, before.n_vertices))
-    values = np.concatenate([
-        partition.values[vertex_ids[:n_old]], split.new.rows_of(partition.values, vertex_ids[n_old:] - before.n_vertices)])
-    return replace(partition, plane=plane, planar=PlanarComplex(*arrays), values=values)

@@ -134,7 +134,7 @@ def _shared_side(first: tuple[Float64, Float64], second: tuple[Float64, Float64]
 def _seam(planar: PlanarComplex, ends: Float64) -> _Seam | None:
     """The border from one corner of a rectangle to the next, counter-clockwise; None if a line ends in one of them."""
     following, edge, cell, is_ring = _joining_kernels.border_ring(
-        planar.edge_layer, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.n_vertices)
+        planar.edge_layer < 0, planar.cell_offsets, planar.cell_vertices, planar.cell_edges, planar.n_vertices)
     on_border = np.flatnonzero(following >= 0)
     if not is_ring:
         return None
@@ -151,14 +151,12 @@ def _seam(planar: PlanarComplex, ends: Float64) -> _Seam | None:
 def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tuple[PlanarComplex, Float64] | None:
     """Both complexes as one, and the values at its vertices; None if something but single cells meets at the seam."""
     a, b = first.planar, second.planar
-    vertex_maps, edge_maps, seams_of, far = [], [], [], []
+    vertex_maps, edge_maps, far = [], [], []
     n_vertices = n_edges = 0
     for planar, side in ((a, seam), (b, other)):
         ids = np.concatenate([[side.before], side.ending, [side.after]])
         vertex_map, n_vertices = _joining_kernels.renumbered(planar.n_vertices, side.vertices, n_vertices)
         edge_map, n_edges = _joining_kernels.renumbered(len(planar.edges), np.concatenate([side.edges, ids]), n_edges)
-        seam_of = np.full(planar.n_cells, -1, np.int32)
-        seam_of[side.cells] = np.arange(len(side.cells))
         # What ended on the seam from both sides is one edge: the border below, the inner edges, the border above.
         ends = vertex_map[planar.edges[ids]]
         if not ((ends < 0).sum(axis=1) == 1).all():
@@ -166,14 +164,13 @@ def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tup
         far.append(ends[ends >= 0])
         vertex_maps.append(vertex_map)
         edge_maps.append(edge_map)
-        seams_of.append(seam_of)
     across = n_edges + np.arange(len(far[0]))
-    offsets, vertices, edges = _joining_kernels.sewn_cells(
-        a.cell_offsets, a.cell_vertices, a.cell_edges, vertex_maps[0], edge_maps[0], seams_of[0],
-        b.cell_offsets, b.cell_vertices, b.cell_edges, vertex_maps[1], edge_maps[1], seams_of[1],
+    offsets, vertices, edges, fewest = _joining_kernels.sewn_cells(
+        a.cell_offsets, a.cell_vertices, a.cell_edges, vertex_maps[0], edge_maps[0],
+        b.cell_offsets, b.cell_vertices, b.cell_edges, vertex_maps[1], edge_maps[1],
         seam.cells, other.cells, seam.edges, other.edges, across,
     )
-    if np.diff(offsets).min() < 3:
+    if fewest < 3:
         return None
     points, values = np.empty((n_vertices, 2)), np.empty((n_vertices, first.values.shape[1]))
     ends = np.empty((n_edges + len(across), 2), np.int32)
@@ -186,5 +183,5 @@ def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tup
             planar.edges, planar.edge_layer, planar.edge_unit, vertex_map, edge_map, ends, layers, units)
     ends[across] = np.stack(far, axis=1)
     layers[across[1:-1]], units[across[1:-1]] = a.edge_layer[seam.ending], a.edge_unit[seam.ending]
-    hashes = np.concatenate([a.cell_hashes, b.cell_hashes[seams_of[1] < 0]])
+    hashes = np.concatenate([a.cell_hashes, np.delete(b.cell_hashes, other.cells)])
     return PlanarComplex(points, ends, layers, units, offsets, vertices, edges, hashes), values

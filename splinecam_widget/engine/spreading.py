@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from .network import Network
 from .partition import Partition
 from .planar import PlanarComplex
 from .slices import Slice
-from .tiling import Cut, computed, cut_for, halves, united
+from .tiling import Cut, cut_for, halves, united
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -303,7 +304,7 @@ def _travelling_outcome(plane: Slice, weights: _Received, summary: Callable[[Par
 
 def _tile(weights: _Received, where: _Received, polygon: Float64, home: str) -> _Packed:
     _settle(home)
-    return _Packed(computed(weights.thing, where.thing, polygon))
+    return _Packed(compute_partition(weights.thing, replace(where.thing, domain=polygon)))
 
 
 def _union(
@@ -314,7 +315,7 @@ def _union(
     network, plane = weights.thing, where.thing
     below, above = (_unpacked(part, network, replace(plane, domain=half))
                     for part, half in zip((low, high), halves(polygon, *cut)))
-    return _Packed(united(network, plane, polygon, cut, below, above))
+    return _Packed(united(partial(compute_partition, network), plane, polygon, cut, below, above))
 
 
 class _Received:

@@ -30,6 +30,8 @@ class Work:
         Splits with signs that no straight line has.
     n_zero : int
         Values at vertices that are within their rounding error, so that the line of their unit goes through the vertex.
+    n_tiles : int
+        Into which the domain was cut, see `dividing`; 0 where it was not.
     """
 
     vertices_evaluated: int = 0
@@ -38,6 +40,7 @@ class Work:
     n_close: int = 0
     n_irregular: int = 0
     n_zero: int = 0
+    n_tiles: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -137,6 +138,21 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
         raise
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within this, all work that begins in this thread is done by it: what is done has no need of others, or they have as much."""
+    before = _is_alone()
+    _local.is_alone = True
+    try:
+        yield
+    finally:
+        _local.is_alone = before
+
+
+def _is_alone() -> bool:
+    return bool(getattr(_local, "is_alone", False))
+
+
 def on_all_cores(
     work: Callable[..., T], *tasks: Iterable[Any], tick: Callable[[], None] = lambda: None, stop: Any = None,
     is_long: bool = False,
@@ -159,6 +175,11 @@ def on_all_cores(
     if not todo:
         return []
     found: list[Any] = [None] * len(todo)
+    if _is_alone():
+        for place, task in enumerate(todo):
+            tick()
+            found[place] = work(*task)
+        return found
     places = itertools.count()  # the next of which is one step for the interpreter, so no two threads get the same
     is_over = threading.Event()
 

@@ -10,15 +10,14 @@ edges and patterns and measures nothing, see `joining`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from .arrays import Float64
-from .compute import compute_partition
-from .explorer import MAX_ZOOM, clipped
+from .clipping import MAX_ZOOM, clipped
 from .joining import joined_along
-from .network import Network
 from .partition import Partition
 from .slices import Slice, polygon_area
 from .watching import MOST_CELLS
@@ -39,16 +38,16 @@ TOO_MANY = (f"plane: expected at most {MOST_CELLS:,} cells for one partition, go
             "`partition_many`, with a summary")
 
 
-def computed(network: Network, plane: Slice, polygon: Float64) -> Partition:
-    """The partition of a polygon in one piece; raises what `compute_partition` raises."""
-    return compute_partition(network, replace(plane, domain=polygon))
-
-
-def united(network: Network, plane: Slice, polygon: Float64, cut: Cut, low: Partition, high: Partition) -> Partition:
+def united(
+    compute: Callable[[Slice], Partition], plane: Slice, polygon: Float64, cut: Cut, low: Partition, high: Partition
+) -> Partition:
     """The partition of a polygon from those below and above a line along an axis.
 
     Parameters
     ----------
+    compute : callable
+        The partition of a slice in one piece.
+    plane : Slice
     polygon : (k, 2) float64
     cut : int and float
         The axis, and the coordinate of the line on it.
@@ -73,8 +72,8 @@ def united(network: Network, plane: Slice, polygon: Float64, cut: Cut, low: Part
     for share in STRIPS:
         if found is not None:
             break
-        found = _mended(network, plane, polygon, axis, at - share * width, at + share * width, low, high)
-    return found or computed(network, plane, polygon)
+        found = _mended(compute, plane, polygon, axis, at - share * width, at + share * width, low, high)
+    return found or compute(replace(plane, domain=polygon))
 
 
 def _joined(low: Partition, high: Partition, polygon: Float64, cut: Cut) -> Partition | None:
@@ -91,12 +90,13 @@ def _joined(low: Partition, high: Partition, polygon: Float64, cut: Cut) -> Part
 
 
 def _mended(
-    network: Network, plane: Slice, polygon: Float64, axis: int, start: float, stop: float, low: Partition, high: Partition
+    compute: Callable[[Slice], Partition], plane: Slice, polygon: Float64, axis: int, start: float, stop: float,
+    low: Partition, high: Partition,
 ) -> Partition | None:
     """Both parts as one with what lies between two lines computed anew; None if that does not fit either."""
     below, rest = halves(polygon, axis, start)
     strip, above = halves(rest, axis, stop)
-    middle = computed(network, plane, strip)
+    middle = compute(replace(plane, domain=strip))
     first = clipped(low, replace(plane, domain=below))
     upper = _joined(middle, clipped(high, replace(plane, domain=above)), rest, (axis, stop))
     return None if upper is None else _joined(first, upper, polygon, (axis, start))
