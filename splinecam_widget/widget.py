@@ -39,7 +39,7 @@ from .analysis.colours import COLOR_BY, Colouring, colouring_of
 from .engine import threads
 from .engine.arrays import as_numbers
 from .engine.certificate import Certificate
-from .engine.errors import Cancelled, UnsupportedModelError
+from .engine.errors import Cancelled, UnsupportedModelError, percent_text
 from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
@@ -389,7 +389,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         sketch = sketched.sketch
         cells = f", {sketch.n_cells:,} cells so far" if sketch.n_cells else ""
         layers = f"{sketch.n_layers} of {sketch.n_layers_in_all} layers"
-        self._set_status("computing", f"Computing; lines of the first {layers}{cells}", asked)
+        share = f", all of them on {percent_text(sketch.share)} of the domain" if sketch.share else ""
+        self._set_status("computing", f"Computing; lines of the first {layers}{cells}{share}", asked)
         self._tell(*sketch_message(sketched, asked))
 
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:

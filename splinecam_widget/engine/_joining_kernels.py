@@ -11,7 +11,8 @@ from .loops import lean, loop
 def border_ring(is_border, cell_offsets, cell_vertices, cell_edges, n_vertices):
     """The border as a ring: for every vertex on it the next one counter-clockwise, with edge and cell; -1 elsewhere.
 
-    Edges of the border are told by `is_border` (E,) bool. The last value tells whether it is one: every vertex has at most one next.
+    Edges of the border are told by `is_border` (E,) bool. The last value tells whether it is a ring: every vertex has at most
+    one next.
     """
     following = np.full(n_vertices, -1, np.int32)
     edge = np.full(n_vertices, -1, np.int32)
@@ -117,7 +118,7 @@ def put_loops(begin, end, offsets, vertices, edges, vertex_map, edge_map, count,
 
 @lean
 def put_half(cell, seam, last, offsets, vertices, edges, vertex_map, edge_map, size, out_vertices, out_edges):
-    """One side of a sewn cell, without the edge `seam` and its ends, the edge `last` in place of its last one; see `put_loops`."""
+    """One side of a sewn cell, without the edge `seam` and its ends, with the edge `last` in place of its last one."""
     start, length = offsets[cell], offsets[cell + 1] - offsets[cell]
     at = 0
     while edges[start + at] != seam:
@@ -132,25 +133,20 @@ def put_half(cell, seam, last, offsets, vertices, edges, vertex_map, edge_map, s
 
 
 @loop
-def sewn_cells(
-    offsets, vertices, edges, vertex_map, edge_map, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map,
-    seam_cells, other_seam_cells, seam_edges, other_seam_edges, across,
+def sew_first(
+    offsets, vertices, edges, vertex_map, edge_map,
+    other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map,
+    seam_cells, other_seam_cells, seam_edges, other_seam_edges, across, out_offsets, out_vertices, out_edges,
 ):
-    """Loops of the cells of both sides, those of the first, then those of the second that are not sewn to one of these.
+    """Loops of the first side's cells, those at the seam sewn to those of the other side, into the beginning of `out`.
 
     Cells `seam_cells[i]` and `other_seam_cells[i]` become one: without the edges `seam_edges[i]` and `other_seam_edges[i]`
     between them, and with the edges `across[i]` and `across[i + 1]` in place of those that ended on the seam.
 
-    Returns
-    -------
-    offsets, vertices, edges : the loops
-    fewest : corners of a sewn cell; with two it is none
+    Returns how many corners such a cell has at least; with two it is none.
     """
-    n, m, n_sewn = len(offsets) - 1, len(other_offsets) - 1, len(seam_cells)
-    n_entries = len(vertices) + len(other_vertices) - 4 * n_sewn  # both ends of the seam's edge, on either side
-    out_offsets = np.zeros(n + m - n_sewn + 1, np.int64)
-    out_vertices, out_edges = np.empty(n_entries, np.int32), np.empty(n_entries, np.int32)
-    count, size, begin, fewest = np.int64(0), np.int64(0), np.int64(0), n_entries
+    count, size, begin, fewest = np.int64(0), np.int64(0), np.int64(0), len(vertices)
+    out_offsets[0] = 0
     for i in np.argsort(seam_cells):
         cell = seam_cells[i]
         count, size = put_loops(
@@ -164,15 +160,20 @@ def sewn_cells(
         count += 1
         out_offsets[count] = size
         fewest, begin = min(fewest, size - before), cell + 1
-    count, size = put_loops(
-        begin, n, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices, out_edges)
+    put_loops(
+        begin, len(offsets) - 1, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices,
+        out_edges)
+    return fewest
+
+
+@loop
+def put_others(offsets, vertices, edges, vertex_map, edge_map, seam_cells, count, size, out_offsets, out_vertices, out_edges):
+    """Loops of the other side's cells that are not at the seam, behind `count` others with `size` entries."""
     begin = np.int64(0)
-    for cell in np.sort(other_seam_cells):
+    for cell in np.sort(seam_cells):
         count, size = put_loops(
-            begin, cell, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map, count, size,
-            out_offsets, out_vertices, out_edges)
+            begin, cell, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices, out_edges)
         begin = cell + 1
     put_loops(
-        begin, m, other_offsets, other_vertices, other_edges, other_vertex_map, other_edge_map, count, size, out_offsets,
-        out_vertices, out_edges)
-    return out_offsets, out_vertices, out_edges, fewest
+        begin, len(offsets) - 1, offsets, vertices, edges, vertex_map, edge_map, count, size, out_offsets, out_vertices,
+        out_edges)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import _sketch_kernels
 from ._sign_kernels import peaks
 from .arrays import Float64
 from .bending import bent
@@ -34,10 +33,7 @@ from .splitting import Room, Split, split_complex
 from .states import State, Work
 from .switches import jumps
 from .threads import apart
-from .watching import BYTES_A_CELL, Budget, Sketch, Watch
-
-MOST_LINES = 20_000
-"""Lines of a sketch, or thereabouts: more take longer to gather than a computation may go without a look."""
+from .watching import BYTES_A_CELL, MOST_LINES, Budget, Sketch, Watch, some_edges
 
 
 def compute_partition(
@@ -205,7 +201,9 @@ def continued(
         while True:
             n_tiles = tiles_for(network, found, watch.budget) if may_divide else 1
             if n_tiles > 1:
-                return in_tiles(plane, n_tiles, partial(part, True), partial(part, False), work, watch, tick)
+                sketch = partial(_sketch, network, found.planar, found.number - 1)
+                del found  # with its values
+                return in_tiles(plane, n_tiles, partial(part, True), partial(part, False), sketch, work, watch, tick)
             following = _after_stage(network, found, work, watch, tick, patch)
             if isinstance(following, State):
                 keep(following)
@@ -294,9 +292,7 @@ def _first_lines(network: Network, planar: PlanarComplex, rows: Float64, signs: 
 
 def _sketch(network: Network, planar: PlanarComplex, number: int) -> Sketch:
     """All edges inside; where they are very many, those of some units."""
-    segments = _sketch_kernels.segments_of_some_units(
-        planar.points, planar.edges, planar.edge_layer, planar.edge_unit, MOST_LINES)
-    return Sketch(segments, network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
+    return Sketch(some_edges(planar, MOST_LINES), network.layer_of_cut[number] + 1, len(network.layers), planar.n_cells)
 
 
 def _finished(

@@ -12,25 +12,33 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import Float64
 from .errors import Cancelled
 from .keeping import n_bytes_of
 from .network import Network
 from .partition import Partition
-from .slices import Slice
+from .slices import Slice, polygon_area
 from .states import State, Work
 from .threads import alone, on_all_cores
 from .tiling import Cut, cut_for, halves, united
-from .watching import Budget, Watch
+from .watching import MOST_LINES, Budget, Sketch, Watch, some_edges
 
-MOST_BYTES = 1 << 28
-"""Of the values that a stage makes."""
+MOST_BYTES = 1 << 30
+"""Of the values that a stage makes: what was done before it is lost."""
 
-TILES = 4
-"""For each time that much."""
+MOST_FIRST_BYTES = 1 << 28
+"""The same of the stage behind the first cut, where that is little."""
+
+TILE_BYTES = 1 << 27
+"""Of the values of a tile: with less, seams cost more than new pages of memory."""
+
+TILES_IN_MEMORY = 8
+"""Where memory lacks for all at once, the values of so many tiles fit into it."""
 
 LEAST_VERTICES = 4096
 """Of a tile: lines along its sides cross about five times as many edges as the root of that, 8 % more vertices."""
@@ -40,8 +48,10 @@ def tiles_for(network: Network, state: State, budget: Budget) -> int:
     """Into how many tiles to cut the domain, as the next stage would make very many values; 1 to leave it whole."""
     stage, n_vertices = network.stages[state.number], state.planar.n_vertices
     n_bytes = 8 * n_vertices * sum(math.prod(network.shapes[name]) for name in stage.kept)
-    most = MOST_BYTES if state.n_bytes + n_bytes <= budget.memory else max(1, min(MOST_BYTES, budget.memory // TILES))
-    return 1 if n_bytes <= most else max(1, min(-(-TILES * n_bytes // most), n_vertices // LEAST_VERTICES))
+    most, of_tile = MOST_FIRST_BYTES if state.number == 1 else MOST_BYTES, TILE_BYTES
+    if state.n_bytes + n_bytes > budget.memory:
+        most, of_tile = 0, min(TILE_BYTES, 1 + budget.memory // TILES_IN_MEMORY)
+    return 1 if n_bytes <= most else max(1, min(-(-n_bytes // of_tile), n_vertices // LEAST_VERTICES))
 
 
 Computing = Callable[[Slice, Work, Watch], Partition]
@@ -49,7 +59,8 @@ Computing = Callable[[Slice, Work, Watch], Partition]
 
 
 def in_tiles(
-    plane: Slice, n_tiles: int, tile: Computing, whole: Computing, work: Work, watch: Watch, tick: Callable[[], None]
+    plane: Slice, n_tiles: int, tile: Computing, whole: Computing, begun: Callable[[], Sketch], work: Work, watch: Watch,
+    tick: Callable[[], None],
 ) -> Partition:
     """The partition of a slice, its domain cut into tiles that the engine's threads take and join.
 
@@ -58,6 +69,8 @@ def in_tiles(
     n_tiles : int
     tile, whole : callable
         For tiles; for what must stay in one piece. Called by several threads at a time.
+    begun : callable
+        The sketch of what is known of the whole.
     work : Work
         Counted into.
     watch : Watch
@@ -72,7 +85,7 @@ def in_tiles(
     """
     leaves = _leaves(plane.domain, n_tiles)
     stop = np.zeros(1, np.uint8)
-    shared = _Shared(watch.budget, stop)
+    shared = _Shared(watch, stop, begun, MOST_LINES // len(leaves), polygon_area(plane.domain))
 
     def take(leaf: _Tile) -> Partition | None:
         own = Work()
@@ -142,12 +155,17 @@ _completing = threading.Lock()
 class _Shared:
     """What the threads that take tiles have in common."""
 
-    def __init__(self, budget: Budget, stop: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def __init__(
+        self, watch: Watch, stop: NDArray[np.uint8], begun: Callable[[], Sketch], most_lines: int, area: float
+    ) -> None:
         self.works: list[Work] = []
         self.problems: list[BaseException] = []
-        self._budget, self._stop = budget, stop
+        self._watch, self._stop = watch, stop
         self._adding = threading.Lock()
         self._n_cells = self._n_bytes = 0
+        self._begun, self._most_lines, self._area = begun, most_lines, area
+        self._lines: list[Float64] = []
+        self._share = 0.0
 
     def tick(self) -> None:
         """For the threads: stop where another one did, or was told to."""
@@ -159,7 +177,17 @@ class _Shared:
         with self._adding:
             self._n_cells += max(0, part.n_cells - int((part.planar.edge_layer < 0).sum()))
             self._n_bytes += n_bytes_of(part)
-            self._budget.check(self._n_cells, self._n_bytes)
+            self._watch.budget.check(self._n_cells, self._n_bytes)
+        if self._watch.is_followed:
+            lines = some_edges(part.planar, self._most_lines)
+            with self._adding:
+                self._lines.append(lines)
+                self._share += polygon_area(part.plane.domain) / self._area
+                self._watch.offer(partial(self._sketch, list(self._lines), self._share))
+
+    def _sketch(self, lines: list[Float64], share: float) -> Sketch:
+        begun = self._begun()
+        return replace(begun, segments=np.concatenate([begun.segments, *lines]), share=share)
 
 
 def _leaves(polygon: Float64, n: int, above: _Union | None = None, place: int = 0) -> list[_Tile]:

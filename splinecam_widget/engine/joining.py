@@ -7,7 +7,9 @@ the whole is to be computed anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +18,12 @@ from .arrays import Float64
 from .partition import Partition
 from .planar import Int64, PlanarComplex
 from .slices import rectangle
+from .threads import loops_in_runs
+
+T = TypeVar("T")
+
+MANY_CELLS = 1 << 15
+"""Fewer are joined in less time than two threads take to share them."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,8 @@ def joined_along(first: Partition, second: Partition, shared: Float64, domain: F
     domain : (k, 2) float64
         The polygon.
     """
-    seam, other = (_seam(partition.planar, corners) for partition, corners in (
-        (first, shared), (second, shared[::-1])))
+    sides = (first.planar, shared), (second.planar, shared[::-1])
+    seam, other = _of_both(lambda i: _seam(*sides[i]), first, second)
     if seam is None or other is None:
         return None
     other = other.reversed()
@@ -165,23 +173,39 @@ def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tup
         vertex_maps.append(vertex_map)
         edge_maps.append(edge_map)
     across = n_edges + np.arange(len(far[0]))
-    offsets, vertices, edges, fewest = _joining_kernels.sewn_cells(
-        a.cell_offsets, a.cell_vertices, a.cell_edges, vertex_maps[0], edge_maps[0],
-        b.cell_offsets, b.cell_vertices, b.cell_edges, vertex_maps[1], edge_maps[1],
-        seam.cells, other.cells, seam.edges, other.edges, across,
-    )
-    if fewest < 3:
-        return None
     points, values = np.empty((n_vertices, 2)), np.empty((n_vertices, first.values.shape[1]))
     ends = np.empty((n_edges + len(across), 2), np.int32)
-    layers, units = np.full(len(ends), -1, np.int32), np.full(len(ends), -1, np.int32)
-    for partition, vertex_map, edge_map in zip((first, second), vertex_maps, edge_maps):
+    layers, units = np.empty(len(ends), np.int32), np.empty(len(ends), np.int32)
+    loops = [(c.cell_offsets, c.cell_vertices, c.cell_edges, *maps) for c, *maps in zip((a, b), vertex_maps, edge_maps)]
+    # A sewn cell is without both ends of the seam's edge, on either side.
+    n_first = len(a.cell_vertices) + int(np.diff(b.cell_offsets)[other.cells].sum()) - 4 * len(seam.cells)
+    n_all = len(a.cell_vertices) + len(b.cell_vertices) - 4 * len(seam.cells)
+    into = np.empty(a.n_cells + b.n_cells - len(seam.cells) + 1, np.int64), np.empty(n_all, np.int32), np.empty(n_all, np.int32)
+
+    def put(i: int) -> int:
+        partition, vertex_map, edge_map = (first, second)[i], vertex_maps[i], edge_maps[i]
         planar = partition.planar
         _joining_kernels.put_rows(planar.points, vertex_map, points)
         _joining_kernels.put_rows(partition.values, vertex_map, values)
         _joining_kernels.put_edges(
             planar.edges, planar.edge_layer, planar.edge_unit, vertex_map, edge_map, ends, layers, units)
+        if i == 1:
+            _joining_kernels.put_others(*loops[1], other.cells, a.n_cells, n_first, *into)
+            return 3
+        fewest: int = _joining_kernels.sew_first(
+            *loops[0], *loops[1], seam.cells, other.cells, seam.edges, other.edges, across, *into)
+        return fewest
+
+    if min(_of_both(put, first, second)) < 3:
+        return None
     ends[across] = np.stack(far, axis=1)
+    layers[across[[0, -1]]] = units[across[[0, -1]]] = -1
     layers[across[1:-1]], units[across[1:-1]] = a.edge_layer[seam.ending], a.edge_unit[seam.ending]
     hashes = np.concatenate([a.cell_hashes, np.delete(b.cell_hashes, other.cells)])
-    return PlanarComplex(points, ends, layers, units, offsets, vertices, edges, hashes), values
+    return PlanarComplex(points, ends, layers, units, *into, hashes), values
+
+
+def _of_both(work: Callable[[int], T], first: Partition, second: Partition) -> list[T]:
+    """`[work(0), work(1)]`, by two threads where there are many cells."""
+    size = 1 if first.n_cells + second.n_cells > MANY_CELLS else 2
+    return [found for run in loops_in_runs(lambda begin, end: [work(i) for i in range(begin, end)], 2, size) for found in run]

@@ -140,7 +140,7 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Within this, all work that begins in this thread is done by it: what is done has no need of others, or they have as much."""
+    """Within this, the thread does all of its work by itself, as one of several with work of their own."""
     before = _is_alone()
     _local.is_alone = True
     try:

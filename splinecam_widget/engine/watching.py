@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import _sketch_kernels
 from .arrays import Float64
 from .errors import OverBudget
 from .free_memory import free_memory
+from .planar import PlanarComplex
 
 MOST_CELLS = 1 << 29
 """Vertices, edges and entries of loops have 32-bit numbers; there are about four entries a cell."""
@@ -23,6 +25,9 @@ FIRST_SKETCH_SECONDS = 0.025
 
 SKETCH_SECONDS = 0.2
 """From one sketch to the next."""
+
+MOST_LINES = 20_000
+"""Lines of a sketch, or thereabouts: more take longer to gather than a computation may go without a look."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,22 @@ class Sketch:
         Layers of kinks that are done, and those there are.
     n_cells : int
         0 where they are not known.
+    share : float
+        Of the domain's area: where all layers are done, see `dividing`.
     """
 
     segments: Float64
     n_layers: int
     n_layers_in_all: int
     n_cells: int
+    share: float = 0.0
+
+
+def some_edges(planar: PlanarComplex, most: int) -> Float64:
+    """Edges inside (n, 2, 2) for a sketch: about `most` of them, all those of some units, where there are more."""
+    segments: Float64 = _sketch_kernels.segments_of_some_units(
+        planar.points, planar.edges, planar.edge_layer, planar.edge_unit, most)
+    return segments
 
 
 class Watch:
@@ -132,6 +147,11 @@ class Watch:
             make, self._offered = self._offered, None
             self._on_sketch(make())
             self._due = time.perf_counter() + SKETCH_SECONDS
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody is told of sketches."""
+        return self._on_sketch is not None
 
     def offer(self, make: Callable[[], Sketch]) -> None:
         """What to tell next."""
