@@ -37,9 +37,9 @@ from ._wishes import ANCHORS, wish_of, with_traits
 from ._words import state_of, text_of
 from .analysis.colours import COLOR_BY, Colouring, colouring_of
 from .engine import threads
-from .engine.arrays import as_numbers
+from .engine.arrays import as_names, as_numbers
 from .engine.certificate import Certificate
-from .engine.errors import Cancelled, UnsupportedModelError, percent_text
+from .engine.errors import Cancelled, UnsupportedModelError, percent_text, sizes_text
 from .engine.lowering import lower
 from .engine.network import Network
 from .engine.partition import Partition
@@ -52,6 +52,10 @@ MAX_MEMORY = 2 << 30
 """Of one picture, unless told otherwise: what a laptop computes in seconds and a browser draws."""
 
 _STATIC = pathlib.Path(__file__).parent / "static"
+
+_GIVEN_ONCE = frozenset({
+    "model", "images", "labels", "class_names", "background", "extent", "output", "approximate", "max_cells", "max_memory"})
+"""Arguments that are no traits."""
 
 
 class SplineCamWidget(anywidget.AnyWidget):
@@ -68,7 +72,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         Training images for the board.
     labels : (n,) integers, optional
         Their classes.
-    class_names : list of str, optional
+    class_names : list of str, or dict of them by number, optional
         One for each output of the model (two for a model with one output: at most 0, above 0).
     background : (H, W[, 3 or 4]) array, optional
         For models of two input numbers: the picture that the board shows.
@@ -102,8 +106,9 @@ class SplineCamWidget(anywidget.AnyWidget):
     Raises
     ------
     ValueError
-        If an argument is bad; the text names it, says what was expected and what came. A model that is not CPWL does not
-        raise here: the widget shows why, and `error` holds it.
+        If an argument is bad; the text names it, says what was expected and what came. What only shows when the model is
+        read or run does not raise here: the widget shows it, `error` holds it, and `wait` raises it. So it is with a model that
+        is not CPWL, names for another number of classes, or a budget that nothing fits into.
 
     Examples
     --------
@@ -150,7 +155,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
         board = checked_board(images, labels, background, extent, shape)
         Budget.of(max_cells, max_memory)
-        self._class_names = _checked_names(class_names)
+        self._class_names = None if class_names is None else as_names(class_names, "class_names")
         check_labels(board, self._class_names)
         self._class_names_given = self._class_names is not None
         if not callable(model):
@@ -197,6 +202,16 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._answers.submit("board", lambda _: _place(board))
 
     # -- what users call ---------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        text = self.error.splitlines()[0] if self.error else self.status.get("text", "")
+        return f"SplineCamWidget({sizes_text(self.input_shape or ())} inputs; {text})"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _GIVEN_ONCE:
+            instead = "call update(model)" if name == "model" else "make another widget"
+            raise AttributeError(f"{name}: it is given when the widget is made, and setting it changes nothing; {instead}")
+        super().__setattr__(name, value)
 
     @property
     def partition(self) -> Partition | None:
@@ -556,14 +571,6 @@ def _place(board: ImageBoard) -> None:
 
 def _is_same(first: Any, second: Any) -> bool:
     return (first is None) == (second is None) and (first is None or np.array_equal(first, second))
-
-
-def _checked_names(class_names: Any) -> list[str] | None:
-    if class_names is None:
-        return None
-    if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
-        raise ValueError(f"class_names: expected a list of names, got {class_names!r}")
-    return [str(name) for name in class_names]
 
 
 import_when_idle()

@@ -143,6 +143,14 @@ class TestScale:
         legend = colouring_of(other, winners_of(partition), "area", names(3)).legend
         assert 1e-4 <= legend["low"] < legend["high"] <= 1e4
 
+    def test_truth_values_are_zero_and_one(self, partition: Partition) -> None:
+        is_large = partition.areas > np.median(partition.areas)
+        expected = colouring_of(partition, winners_of(partition), is_large.astype(float), names(3))
+        for given in (is_large, torch.from_numpy(is_large)):
+            found = colouring_of(partition, winners_of(partition), given, names(3))
+            np.testing.assert_array_equal(found.cells, expected.cells)
+            assert found.legend == expected.legend
+
     @pytest.mark.parametrize("color_by", ["area", "slope"])
     def test_legend_spans_all_but_the_outliers(self, partition: Partition, color_by: str) -> None:
         values = partition.areas if color_by == "area" else partition.slope_norms

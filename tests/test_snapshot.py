@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
-from splinecam_widget import Slice, compute_partition
+from oracle import assert_same
+from splinecam_widget import Slice, UnsupportedModelError, compute_line, compute_partition
 from splinecam_widget.engine.snapshot import snapshot
 from widget_checks import assert_same_partition
 
@@ -103,3 +106,90 @@ def test_squeeze_keeps_a_batch_of_one() -> None:
     found = compute_partition(lambda x: torch.relu(x.reshape(-1, 1, 2)).squeeze(), PLANE)
     assert found.n_cells == 4
     assert found.affine_maps()[0].shape == (4, 2, 2)
+
+
+def pruned(inner: nn.Sequential) -> nn.Sequential:
+    prune.l1_unstructured(inner[0], "weight", 0.5)
+    return inner
+
+
+def weight_normed(inner: nn.Sequential) -> nn.Sequential:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.nn.utils.weight_norm(inner[0])
+    return inner
+
+
+def parametrized(inner: nn.Sequential) -> nn.Sequential:
+    torch.nn.utils.parametrizations.weight_norm(inner[0])
+    return inner
+
+
+@pytest.mark.parametrize("made", [pruned, weight_normed, parametrized])
+@pytest.mark.parametrize("has_run", [False, True])
+def test_weights_that_are_computed(made: Callable[[nn.Sequential], nn.Sequential], has_run: bool) -> None:
+    inner = made(net(dtype=torch.float64).eval())
+    if has_run:
+        inner(torch.zeros(2, 2, dtype=torch.float64))
+    with torch.no_grad():
+        plain = net(dtype=torch.float64).eval()
+        plain[0].weight.copy_(inner[0].weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # in training mode is none of the user's modules
+        found = compute_partition(inner, PLANE)
+    assert_same(found, compute_partition(plain, PLANE))
+    assert found.certificate().is_sound
+    with pytest.warns(UserWarning, match="training mode"):
+        compute_partition(inner.train(), PLANE)
+
+
+@pytest.mark.parametrize(("model", "error", "text"), [
+    (lambda: torch.jit.script(net()), UnsupportedModelError, "model: expected a module in Python, got TorchScript; hand"),
+    (lambda: torch.jit.trace(net().eval(), torch.zeros(2, 2)), UnsupportedModelError, "got TorchScript"),
+    (lambda: nn.Sequential(torch.jit.script(net()), nn.ReLU()), UnsupportedModelError, r"got TorchScript \(0\)"),
+    (lambda: nn.Sequential(nn.LazyLinear(3), nn.ReLU()), UnsupportedModelError, r"got LazyLinear \(0\); run it on a batch"),
+    (lambda: nn.ReLU, TypeError, "got the class ReLU; make one of it"),
+    (lambda: torch.export.export(net().eval(), (torch.zeros(2, 2),)), TypeError, r"take its \.module\(\)"),
+    (lambda: 3, TypeError, "got int"),
+])
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_read_is_told(model: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        compute_partition(model(), PLANE)
+
+
+class TestInferenceMode:
+    """Of the caller's: what is made in it can never be differentiated, so nothing of the engine is."""
+
+    def test_all_that_a_partition_is_asked(self) -> None:
+        inner = net().eval()
+        with torch.inference_mode():
+            found = compute_partition(inner, PLANE)
+            line = compute_line(inner, torch.zeros(2), torch.ones(2))
+            gradients = line.integrated_gradients()
+            jacobians = found.input_jacobian(range(found.n_cells))
+            maps = found.affine_maps()
+            within = found.certificate(full=True)
+        expected = compute_partition(inner, PLANE)
+        assert_same_partition(found, expected)
+        assert within.is_sound
+        assert found.certificate().is_sound
+        assert compute_partition(lambda x: 2 * inner(x), PLANE).certificate().is_sound
+        np.testing.assert_array_equal(jacobians, expected.input_jacobian(range(found.n_cells)))
+        for one, other in zip(maps, expected.affine_maps()):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(
+            gradients, compute_line(inner, torch.zeros(2), torch.ones(2)).integrated_gradients())
+
+    def test_a_model_that_is_made_in_it(self) -> None:
+        with torch.inference_mode():
+            inner = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+        assert compute_partition(inner, PLANE).certificate(full=True).is_sound
+        with torch.inference_mode():
+            assert compute_partition(inner, PLANE).certificate(full=True).is_sound
+
+    def test_a_certificate_that_is_first_asked_for_in_it(self) -> None:
+        inner = net().eval()
+        found = compute_partition(lambda x: 2 * inner(x), PLANE)
+        with torch.inference_mode():
+            assert found.certificate(full=True).is_sound

@@ -78,6 +78,15 @@ class TestHere:
         first, second = partition_many([net, net], square())
         assert first.network is second.network
 
+    @pytest.mark.parametrize("is_far", [False, pytest.param(True, marks=pytest.mark.slow)])
+    def test_budgets(self, network: Network, is_far: bool, request: pytest.FixtureRequest) -> None:
+        client = request.getfixturevalue("cluster") if is_far else None
+        found = partition_many(network, [square(), square(0.1)], client=client, max_cells=300, progress=False)
+        assert [partition.is_complete for partition in found] == [False, True]
+        for partition, half in zip(found, (1.0, 0.1)):
+            assert_identical(partition, compute_partition(network, square(half), max_cells=300))
+            assert partition.share == compute_partition(network, square(half), max_cells=300).share
+
     def test_summaries(self, network: Network) -> None:
         areas = partition_many(network, tuple(views(3)), summary=lambda partition: partition.areas.sum())
         np.testing.assert_allclose(areas, [4, 16 / 9, 4 / 9])
@@ -85,7 +94,7 @@ class TestHere:
     def test_output_and_approximation_are_for_all_models(self) -> None:
         class Both(nn.Module):
             def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-                return torch.relu(x), torch.tanh(x[:, :1])
+                return torch.relu(x), 1 - torch.tanh(x[:, :1])
 
         first, second = partition_many([Both().eval(), Both().eval()], square(), output=1, approximate=0.1)
         assert not first.is_exact
@@ -127,9 +136,10 @@ WRONG = {
     "a model": (lambda net: partition_many([net, 3], square()), TypeError, r"models\[1\]: expected a torch module"),
     "a shape": (lambda net: partition_many(net, [square(), Slice.around(torch.zeros(3))]), ValueError,
                 r"slices\[1\]: expected inputs of shape \(2,\), which models takes, got \(3,\)"),
-    "an operation": (lambda net: partition_many([net, nn.Tanh().eval()], square()), UnsupportedModelError,
+    "an operation": (lambda net: partition_many([net, nn.GELU().eval()], square()), UnsupportedModelError,
                      r"models\[1\]: expected a continuous piecewise-linear network"),
     "output": (lambda net: partition_many([net], square(), output=1), ValueError, r"expected None for models\[0\], a Network"),
+    "budget": (lambda net: partition_many(net, square(), max_cells=0), ValueError, "max_cells: expected at least 1, got 0"),
     "summary": (lambda net: partition_many(net, square(), summary=3), TypeError, "summary: expected a callable .* got int"),
     "client": (lambda net: partition_many(net, square(), client=3), TypeError, "client: expected a distributed.Client"),
     "client of spread": (lambda net: spread(net, square(), None), TypeError, "client: expected a distributed.Client, got None"),

@@ -111,6 +111,8 @@ def test_numbers_of_ones_own() -> None:
     assert len(read(text)["cells"]) > min(p.n_cells, 256) / 2
     with pytest.raises(ValueError, match=rf"^color_by: expected one of {', '.join(COLOR_BY)}, or a number for each of the"):
         p.to_svg(color_by=[1.0, 2.0])
+    by_number = {2: "d", 0: "a & b", 1: "<c>"}
+    assert p.to_svg(class_names=by_number) == p.to_svg(class_names=["a & b", "<c>", "d"])
     with pytest.raises(ValueError, match=r"^class_names: expected 3 names, got 2"):
         p.to_svg(class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"^width: expected a number of pixels from 1 to"):

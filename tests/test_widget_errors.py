@@ -58,8 +58,10 @@ class TestBadArguments:
             ({"labels": LABELS}, r"labels: expected images to go with them, got none"),
             ({"images": IMAGES, "labels": LABELS, "class_names": ["a", "b"]},
              r"labels: expected numbers from 0 to 1, one for each of the 2 class_names, got 2"),
-            ({"class_names": "abc"}, r"class_names: expected a list of names, got 'abc'"),
-            ({"class_names": 3}, r"class_names: expected a list of names, got 3"),
+            ({"class_names": "abc"}, r"class_names: expected a list of names, or a dict .*, got 'abc'"),
+            ({"class_names": {"a", "b"}}, r"class_names: expected a list of names, or a dict .*, got {"),
+            ({"class_names": {1: "a", 2: "b"}}, r"class_names: expected the classes' numbers from 0 to 1, got \[1, 2\]"),
+            ({"class_names": 3}, r"class_names: expected a list of names, or a dict .*, got 3"),
             ({"domain": [[0, 0], [1, 1], [2, 2]]}, r"domain: expected a polygon of positive area, got area 0"),
             ({"domain": [[0, 0], [1, 1]]}, r"domain: expected the corners of a convex polygon"),
             ({"domain": "all"}, r"domain: expected real numbers, got dtype"),
@@ -171,6 +173,13 @@ class TestBadChange:
         assert w.wait(SECONDS) is before
         assert getattr(w, name) is old
         assert len(w.comm.sent) == n_sent
+
+    @pytest.mark.parametrize(("name", "instead"), [
+        ("model", r"call update\(model\)"), ("images", "make another widget"), ("labels", "make another widget"),
+        ("class_names", "make another widget"), ("max_cells", "make another widget")])
+    def test_what_is_given_once(self, w: SplineCamWidget, name: str, instead: str) -> None:
+        with pytest.raises(AttributeError, match=f"^{name}: it is given when the widget is made.*; {instead}$"):
+            setattr(w, name, None)
 
     def test_browser_sends_what_is_no_colouring(self, w: SplineCamWidget) -> None:
         receive(w, color_by="height")  # ipywidgets reports what a setter raises: as a traceback or in the log

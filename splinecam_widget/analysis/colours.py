@@ -41,7 +41,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
     Parameters
     ----------
     color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
-        A number for each cell is shown as it is, on a linear scale.
+        A number for each cell is shown as it is, on a linear scale; a truth value as 0 or 1.
     class_names : list of str
         One for each class that can win.
 
@@ -52,7 +52,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
     """
     none = np.empty(0, np.uint32)
     if not isinstance(color_by, str):
-        numbers, _ = as_numbers(color_by, "color_by")
+        numbers, _ = as_numbers(color_by * 1 if _is_truth(color_by) else color_by, "color_by")
         if numbers.shape != (cells.n_cells,):
             raise ValueError(f"color_by: expected one of {', '.join(COLOR_BY)}, or a number for each of the {cells.n_cells} "
                              f"cells, got shape {numbers.shape}")
@@ -136,6 +136,11 @@ VIRIDIS_HEX = (
 """256 colours, six digits each: the colour map viridis of S. van der Walt and N. Smith (2015), public domain (CC0)."""
 
 VIRIDIS = words_of(np.frombuffer(bytes.fromhex(VIRIDIS_HEX), np.uint8).reshape(256, 3))
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether an array or tensor is of truth values."""
+    return str(getattr(value, "dtype", "")).endswith("bool")
 
 
 def _scale(values: Float64, title: str, is_log: bool, weights: Float64 | None = None) -> Colouring:

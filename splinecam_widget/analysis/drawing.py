@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from splinecam_widget.engine.arrays import Float64
+from splinecam_widget.engine.arrays import ClassNames, Float64, as_names
 from splinecam_widget.engine.boundary import Boundary, winners_of
 from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.planar import Int32, Int64
@@ -90,7 +89,7 @@ class Drawing:
         return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, side / MOST_BOUNDARIES))
 
 
-def drawing_of(cells: Cells, color_by: Any, class_names: Sequence[str] | None, level: float) -> Drawing:
+def drawing_of(cells: Cells, color_by: Any, class_names: ClassNames, level: float) -> Drawing:
     """The picture of a partition.
 
     Raises
@@ -115,7 +114,7 @@ def drawing_of(cells: Cells, color_by: Any, class_names: Sequence[str] | None, l
     return Drawing(points, offsets, np.arange(cells.n_cells), winners.cells, colouring.cells, colouring.values, **shared)
 
 
-def names_of(cells: Cells, class_names: Sequence[str] | None, level: float = 0.0) -> list[str]:
+def names_of(cells: Cells, class_names: ClassNames, level: float = 0.0) -> list[str]:
     """What classes are called: given, or their numbers; with one output, on which side of the level they are.
 
     Raises
@@ -126,7 +125,7 @@ def names_of(cells: Cells, class_names: Sequence[str] | None, level: float = 0.0
     n_outputs = cells.values.shape[1]
     if class_names is None:
         return [f"≤ {level:g}", f"> {level:g}"] if n_outputs == 1 else [str(k) for k in range(n_outputs)]
-    names = [str(name) for name in class_names]
+    names = as_names(class_names, "class_names")
     if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for name in names for c in name):
         raise ValueError(f"class_names: expected texts without control characters, got {names}")
     if len(names) != max(n_outputs, 2):

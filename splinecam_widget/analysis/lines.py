@@ -60,7 +60,13 @@ class LinePartition:
     n_zero: int = 0
 
     def __repr__(self) -> str:
-        return f"LinePartition({self.n_cells:,} cells, length {self.length:.6g}, {self.values.shape[1]} outputs)"
+        head = f", {self.head} set aside" if self.head else ""
+        return f"LinePartition({self.n_cells:,} cells, length {self.length:.6g}, {self.values.shape[1]} outputs{head})"
+
+    @property
+    def head(self) -> str:
+        """A monotone last operation of the model that was set aside ("softmax"), or ""."""
+        return self.network.head
 
     @property
     def n_cells(self) -> int:

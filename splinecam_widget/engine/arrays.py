@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,33 @@ def as_numbers(value: Any, name: str) -> tuple[Float64, float]:
         raise ValueError(f"{name}: expected real numbers, got dtype {array.dtype}")
     roundoff = float(np.finfo(array.dtype).eps) / 2 if array.dtype.kind == "f" else float(np.finfo(np.float64).eps) / 2
     return _finite(np.array(array, dtype=np.float64), name), roundoff
+
+
+ClassNames = Sequence[str] | Mapping[int, str] | None
+"""What classes are called: in their order, or by their numbers."""
+
+
+def as_names(value: Any, name: str) -> list[str]:
+    """Names of classes as texts, in the order of the classes.
+
+    Parameters
+    ----------
+    value : list, or dict by the classes' numbers
+    name : str
+        The argument, for the error's text.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or the dict's numbers are not those from 0 on.
+    """
+    if isinstance(value, Mapping):
+        if set(value) != set(range(len(value))):
+            raise ValueError(f"{name}: expected the classes' numbers from 0 to {len(value) - 1}, got {list(value)}")
+        return [str(value[k]) for k in range(len(value))]
+    if isinstance(value, (str, bytes, Set)) or not hasattr(value, "__len__"):
+        raise ValueError(f"{name}: expected a list of names, or a dict by the classes' numbers, got {value!r}")
+    return [str(one) for one in value]
 
 
 def _finite(array: Float64, name: str) -> Float64:

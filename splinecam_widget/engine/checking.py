@@ -30,6 +30,7 @@ SHRINK = 0.75
 """Patterns are read at this share of the way from a cell's middle to its corners, away from edges."""
 
 
+@torch.inference_mode(False)  # in which dispatch modes, such as that of `DoubleModel`, are not asked
 def certificate_of(partition: Partition, full: bool, tick: Callable[[], None] | None = None) -> Certificate:
     """See `Partition.certificate`.
 

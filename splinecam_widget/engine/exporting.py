@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from .arrays import ClassNames
 from .facade import Facade
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Exports(Facade):
 
         write(path, self._cells)
 
-    def _drawing(self, color_by: Any, class_names: Sequence[str] | None, level: float) -> Any:
+    def _drawing(self, color_by: Any, class_names: ClassNames, level: float) -> Any:
         from splinecam_widget.analysis.drawing import drawing_of
 
         return drawing_of(self._cells, color_by, class_names, level)
@@ -105,7 +105,7 @@ class Exports(Facade):
 
     def to_svg(
         self, path: Path | None = None, color_by: Any = "class", edges: bool = True, boundary: bool = True,
-        anchors: bool = True, width: int = 800, class_names: Sequence[str] | None = None, level: float = 0.0,
+        anchors: bool = True, width: int = 800, class_names: ClassNames = None, level: float = 0.0,
     ) -> str:
         """The picture as a standalone SVG, the second slice coordinate upwards.
 
@@ -118,7 +118,7 @@ class Exports(Facade):
             What is drawn over the cells.
         width : int
             Pixels; the height follows. Coordinates are rounded to hundredths of a pixel; `to_geojson` has them in full.
-        class_names : list of str or None
+        class_names : list of str, dict of them by number, or None
         level : float
             Of the boundary and the classes, for one output.
 
@@ -263,7 +263,7 @@ class Exports(Facade):
         return tables_of(self._cells, level)
 
     def to_bokeh(
-        self, color_by: Any = "class", edges: bool = True, boundary: bool = True, class_names: Sequence[str] | None = None,
+        self, color_by: Any = "class", edges: bool = True, boundary: bool = True, class_names: ClassNames = None,
         level: float = 0.0, **options: Any,
     ) -> Any:
         """The picture as a Bokeh figure of stock glyphs, with what each cell is under the pointer.
@@ -273,7 +273,7 @@ class Exports(Facade):
         color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
         edges, boundary : bool
             What is drawn over the cells.
-        class_names : list of str or None
+        class_names : list of str, dict of them by number, or None
         level : float
             Of the boundary and the classes, for one output.
         **options
@@ -302,7 +302,7 @@ class Exports(Facade):
 
     def plot(
         self, ax: Any = None, color_by: Any = "class", edges: bool = True, boundary: bool = True, anchors: bool = True,
-        legend: bool | None = None, title: str | None = None, class_names: Sequence[str] | None = None, level: float = 0.0,
+        legend: bool | None = None, title: str | None = None, class_names: ClassNames = None, level: float = 0.0,
         rasterized: bool = False,
     ) -> Any:
         """The picture on axes of matplotlib.
@@ -317,7 +317,7 @@ class Exports(Facade):
         legend : bool or None
             Names of the classes that win somewhere, or a scale; None: where `class_names` are given, or colours mean numbers.
         title : str or None
-        class_names : list of str or None
+        class_names : list of str, dict of them by number, or None
         level : float
             Of the boundary and the classes, for one output.
         rasterized : bool

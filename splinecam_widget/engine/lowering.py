@@ -137,6 +137,7 @@ def lower(
     return network
 
 
+@torch.inference_mode(False)  # what is made within it cannot be differentiated ever after
 def read(
     model: Any, input_shape: tuple[int, ...], output: str | int | None = None, approximate: float | None = None
 ) -> Reading:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from .layers import Layer
-from .operations import AFFINE, KINKS, Affine, Kink
+from .operations import AFFINE, KINKS, OF_ENTRIES, Affine, Kink
 from .pieces import bends, pieces
 
 FAR = 2.0**400
@@ -314,8 +314,10 @@ class Network:
         return tuple(step for step in self.steps if step.deviation)
 
     def with_head(self, outputs: Any) -> Any:
-        """What the model itself returns for outputs (..., K), where a sigmoid was set aside; a softmax stays aside."""
-        return scipy.special.expit(outputs) if self.head.strip("_") == "sigmoid" else outputs
+        """What the model itself returns for outputs (..., K), where a sigmoid or tanh was set aside; a softmax stays aside."""
+        if self.head == "tanh":
+            return np.tanh(outputs)
+        return scipy.special.expit(outputs) if self.head in OF_ENTRIES else outputs
 
     def headed(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (n, K), with every head that was set aside."""

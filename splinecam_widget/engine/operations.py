@@ -111,7 +111,7 @@ def _batch_norm_squared(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _training(argument: str) -> Callable[[Arguments], str]:
     def refusal(arguments: Arguments) -> str:
-        return "it depends on the batch in training mode" if arguments[argument] else ""
+        return "it is random: it does as in training mode, whatever the model does" if arguments[argument] else ""
 
     return refusal
 
@@ -359,18 +359,26 @@ KINKS: dict[str, Kink] = {
 }
 """Elementwise CPWL activations by name, and the larger of neighbours (see `selections`)."""
 
-HEADS = {"softmax", "log_softmax", "_softmax", "_log_softmax", "sigmoid", "special_softmax", "special_log_softmax"}
+OF_ENTRIES = frozenset({"sigmoid", "special_expit", "tanh"})
+"""Last operations of single entries that are set aside: they keep order, and where a single one is as large as at 0."""
+
+HEADS = OF_ENTRIES | {"softmax", "log_softmax", "_softmax", "_log_softmax", "special_softmax", "special_log_softmax"}
 """Monotone last operations that are set aside: they keep the order of the logits."""
 
 REPLACEMENTS: dict[str, str] = {
     "gelu": "ReLU or LeakyReLU", "silu": "ReLU or LeakyReLU", "mish": "ReLU or LeakyReLU", "elu": "LeakyReLU",
-    "selu": "LeakyReLU", "celu": "LeakyReLU", "softplus": "ReLU", "tanh": "a CPWL activation",
+    "selu": "LeakyReLU", "celu": "LeakyReLU", "softplus": "ReLU",
+    "tanh": "a CPWL activation (as the last operation it is set aside)",
     "sigmoid": "a CPWL activation (as the last operation it is set aside)",
     "softmax": "nothing inside the network (as the last operation it is set aside)",
     "sin": "a CPWL activation", "cos": "a CPWL activation", "exp": "a CPWL activation", "pow": "a CPWL activation",
     "layer_norm": "BatchNorm", "native_layer_norm": "BatchNorm", "group_norm": "BatchNorm", "native_group_norm": "BatchNorm",
     "instance_norm": "BatchNorm", "rms_norm": "BatchNorm", "hardswish": "ReLU6", "hardshrink": "Softshrink",
     "scaled_dot_product_attention": "fixed mixing weights", "mul": "a constant factor", "matmul": "a constant matrix",
+    **dict.fromkeys(("floor", "ceil", "round", "trunc", "frac", "remainder", "fmod"),
+                    "for a periodic wave: splinecam_widget.nn.PiecewiseLinear(knots, values, period)"),
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"),
+                    "training=self.training"),
     "rand_like": "a constant", "randn_like": "a constant", "bernoulli": "a constant",
 }
 """What to use instead of an operation that is refused."""
@@ -393,7 +401,8 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm", "rms_norm"),
                     "it divides by statistics of the data"),
     "hardswish": "it is quadratic between its knots",
-    **dict.fromkeys(("hardshrink", "round", "floor", "ceil", "trunc", "argmax"), "it is not continuous"),
+    **dict.fromkeys(("hardshrink", "round", "floor", "ceil", "trunc", "frac", "remainder", "fmod", "argmax"),
+                    "it is not continuous"),
     **dict.fromkeys(("rand_like", "randn_like", "bernoulli", "multinomial"), "it is random"),
 }
 """Why an operation is refused, where more can be said than that it is not in the tables."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import torch
@@ -10,9 +11,17 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 from .errors import UnsupportedModelError, shape_text
-from .operations import HEADS
+from .operations import HEADS, OF_ENTRIES
 from .sequences import Program
 from .tracing import name_of, shape_of
+
+LAYOUTS = frozenset({
+    "squeeze", "unsqueeze", "flatten", "view", "reshape", "_unsafe_view", "clone", "detach", "detach_", "alias", "contiguous",
+    "_to_copy", "to"})
+"""Operations after which a tensor has the same entries in the same order."""
+
+CHOICES = frozenset({"select", "slice", "permute", "transpose", "t"})
+"""Those after which it has some of them, each once at most, in some order."""
 
 
 def chosen_output(program: torch.export.ExportedProgram | Program, output: str | int | None) -> tuple[int, Any]:
@@ -35,10 +44,11 @@ def chosen_output(program: torch.export.ExportedProgram | Program, output: str |
     structure = pytree.tree_unflatten(list(range(len(names))), program.call_spec.out_spec)
     places = pytree.tree_flatten_with_path(structure)[0]
     if output is None:
-        if len(places) == 1 and not places[0][0]:
+        if len(places) == 1:
             return 0, nodes.get(names[0])
         raise UnsupportedModelError(
-            f"model: expected one output tensor, got {_listed(places, names, nodes)}; choose one with output=...")
+            f"model: expected one output tensor, got {_listed(places, names, nodes)}; choose one with output=... of "
+            "compute_partition, compute_line or the widget; other functions take the `network` of such a result as their model")
     if len(places) == 1 and not places[0][0]:
         raise ValueError("output: expected None, since it picks one of several tensors that a model returns (not a class) and "
                          f"this model returns one tensor, got {output!r}")
@@ -68,19 +78,56 @@ def _listed(places: Any, names: Any, nodes: dict[str, fx.Node]) -> str:
 
 
 def head_of(result: Any) -> tuple[str, Any]:
-    """Name of the head that is set aside ("" if none), and the node below it."""
-    if not isinstance(result, fx.Node) or result.op != "call_function" or not result.args:
+    """Name of the head that is set aside ("" if none), and the node of the outputs without it.
+
+    Behind it the outputs may change their layout, or be cast to other floats; behind one of single entries, such as a sigmoid,
+    some may be left out. What does so then follows what was below the head: the graph is changed.
+    """
+    behind: list[fx.Node] = []
+    node = result
+    while _is_passed_on(node):
+        behind.append(node)
+        node = node.args[0]
+    name, below = _head_at(node)
+    if not name or (name not in OF_ENTRIES and any(name_of(one) not in LAYOUTS for one in behind)):
         return "", result
-    name, below = name_of(result), result.args[0]
+    if not behind or name == "argmax":  # of which no tensor of outputs is left
+        return name, below
+    behind[-1].replace_input_with(node, below)
+    return name, result
+
+
+def _is_passed_on(node: Any) -> bool:
+    """Whether a node only passes on numbers of one other."""
+    return (isinstance(node, fx.Node) and name_of(node) in LAYOUTS | CHOICES and len(node.all_input_nodes) == 1
+            and isinstance(node.meta.get("val"), torch.Tensor) and _as_good(node.meta["val"].dtype, node.args[0]))
+
+
+def _as_good(dtype: torch.dtype, before: Any) -> bool:
+    """Whether this is the type before, or another one of floats."""
+    value = before.meta.get("val") if isinstance(before, fx.Node) else None
+    if not isinstance(value, torch.Tensor):
+        return False
+    return value.dtype == dtype or (value.dtype.is_floating_point and dtype.is_floating_point)
+
+
+def _head_at(node: Any) -> tuple[str, Any]:
+    """The same where nothing follows the head."""
+    if not isinstance(node, fx.Node) or node.op != "call_function" or not node.args:
+        return "", node
+    name, below = name_of(node), node.args[0]
+    if node.target is operator.getitem and node.args[1] == 1 and isinstance(below, fx.Node) and name_of(below) == "max":
+        node, name, below = below, "argmax", below.args[0]  # the places of the largest
     if name == "argmax":
-        axis = result.args[1] if len(result.args) > 1 else result.kwargs.get("dim")
+        axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
         if not _is_over_all(below, axis):
-            return "", result
+            return "", node
         return "argmax", head_of(below)[1]  # what keeps the order under an argmax changes nothing
-    if name not in HEADS:
-        return "", result
-    if "softmax" in name and not _is_over_all(below, result.args[1]):
-        return "", result  # over another axis than that of all outputs it does not keep their order
+    if name == "log":
+        inner, logits = _head_at(below)
+        return ("log_softmax", logits) if inner.strip("_") in ("softmax", "special_softmax") else ("", node)
+    if name not in HEADS or ("softmax" in name and not _is_over_all(below, node.args[1])):
+        return "", node  # over another axis than that of all outputs a softmax does not keep their order
     return name, below
 
 

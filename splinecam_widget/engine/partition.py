@@ -49,6 +49,7 @@ class Partition(Cells):
     def __repr__(self) -> str:
         shape = sizes_text(self.plane.input_shape)
         kind = "" if self.is_exact else ", of an approximation"
+        kind += f", {self.head} set aside" if self.head else ""
         kind += "" if self.is_complete else f", {percent_text(self.share)} of the area asked for"
         return (f"Partition({self.n_cells:,} cells, {len(self.vertices):,} vertices, {len(self.edges):,} edges; "
                 f"{len(self.network.layers)} layers of kinks, {shape} inputs, {self.values.shape[1]} outputs{kind})")

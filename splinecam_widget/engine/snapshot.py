@@ -26,9 +26,14 @@ def snapshot(model: Any) -> tuple[nn.Module, bool]:
     UnsupportedModelError
         If it cannot be copied.
     """
+    if type(model).__name__ == "ExportedProgram":  # whose module takes long to import
+        raise TypeError("model: expected a torch module or a callable, got an ExportedProgram; take its .module()")
     if not callable(model):
         raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
+    if isinstance(model, type):
+        raise TypeError(f"model: expected a torch module or a callable, got the class {model.__name__}; make one of it")
     model = _unwrapped(model)
+    _refuse_what_cannot_be_read(model)
     copies = _Copies()
     try:
         if isinstance(model, nn.Module):
@@ -49,6 +54,19 @@ def _unwrapped(model: Any) -> Any:
         else:
             break
     return model
+
+
+def _refuse_what_cannot_be_read(model: Any) -> None:
+    """Raise UnsupportedModelError for modules in which there is nothing to read, or not yet."""
+    parts = list(model.named_modules()) if isinstance(model, nn.Module) else [("", model)]
+    for path, part in parts:
+        where = f" ({path})" if path else ""
+        if isinstance(part, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+            raise UnsupportedModelError(
+                f"model: expected a module in Python, got TorchScript{where}; hand over the module that was scripted or traced")
+        if isinstance(part, nn.Module) and any(map(nn.parameter.is_lazy, part.parameters(recurse=False))):
+            raise UnsupportedModelError(
+                f"model: expected a module whose parameters have shapes, got {type(part).__name__}{where}; run it on a batch")
 
 
 class _Function(nn.Module):
@@ -75,9 +93,16 @@ class _Copies:
 
     def module(self, module: nn.Module) -> nn.Module:
         is_new = id(module) not in self._memo
+        for part in module.modules():
+            # What was computed, as `weight_norm` and pruning leave it: torch copies no results. They are computed anew.
+            for value in vars(part).values():
+                if isinstance(value, torch.Tensor) and not value.is_leaf:
+                    self._memo.setdefault(id(value), value.detach().clone())
         made: nn.Module = copy.deepcopy(module, self._memo)
         if is_new:
-            self.was_training |= any(m.training for m in module.modules())
+            self.was_training |= any(
+                # Torch puts parametrizations in, in training mode whatever the others are in.
+                part.training for path, part in module.named_modules() if "parametrizations" not in path.split("."))
             made = made.cpu().eval()
             for parameter in made.parameters():
                 parameter.grad = None

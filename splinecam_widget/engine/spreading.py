@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from .partition import Partition
 from .planar import PlanarComplex
 from .slices import Slice
 from .tiling import Cut, cut_for, halves, united
+from .watching import Budget
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -124,6 +125,7 @@ def spread(network: Network, plane: Slice, client: Client, n_tiles: int | None =
 def partition_many(
     models: Any, slices: Any, client: Client | None = None, summary: Callable[[Partition], Any] | None = None,
     progress: bool = True, output: str | int | None = None, approximate: float | None = None,
+    max_cells: int | None = None, max_memory: int | None = None,
 ) -> list[Any]:
     """The partitions of many slices by one model, of one slice by many models, or of every slice by every model.
 
@@ -142,6 +144,8 @@ def partition_many(
         Show dask's bar (with a client).
     output, approximate
         As in `compute_partition`, of all models that are not networks already.
+    max_cells, max_memory
+        As in `compute_partition`, of each slice: where it needs more, its middle is computed.
 
     Returns
     -------
@@ -174,6 +178,8 @@ def partition_many(
         _check_client(client)
     if summary is not None and not callable(summary):
         raise TypeError(f"summary: expected a callable that takes a Partition, or None, got {type(summary).__name__}")
+    limits = _Limits(max_cells, max_memory)
+    Budget.of(*limits)
     planes = _listed(slices, "slices")
     for plane, name in planes:
         if not isinstance(plane, Slice):
@@ -185,9 +191,10 @@ def partition_many(
                 raise ValueError(f"{name}: expected inputs of shape {network.input_shape}, which {model_name} takes, "
                                  f"got {plane.input_shape}")
     if client is None:
-        found = [_outcome(network, plane, summary) for network, _ in networks for plane, _ in planes]
+        found = [_outcome(network, plane, summary, limits) for network, _ in networks for plane, _ in planes]
     else:
-        found = _gathered(client, [network for network, _ in networks], [plane for plane, _ in planes], summary, progress)
+        found = _gathered(
+            client, [network for network, _ in networks], [plane for plane, _ in planes], summary, limits, progress)
     errors = {divmod(place, len(planes)): outcome.error
               for place, outcome in enumerate(found) if isinstance(outcome, _Failure)}
     if errors:
@@ -245,6 +252,13 @@ def _renamed(error: Exception, name: str) -> str:
     return name + text.removeprefix("model") if text.startswith("model:") else f"{name}: {text}"
 
 
+class _Limits(NamedTuple):
+    """As of `compute_partition`."""
+
+    max_cells: int | None
+    max_memory: int | None
+
+
 class _Failure:
     """In place of a result."""
 
@@ -252,10 +266,12 @@ class _Failure:
         self.error = error
 
 
-def _outcome(network: Network, plane: Slice, summary: Callable[[Partition], Any] | None) -> Any:
+def _outcome(
+    network: Network, plane: Slice, summary: Callable[[Partition], Any] | None, limits: _Limits
+) -> Any:
     """A partition, what `summary` makes of it, or a `_Failure`."""
     try:
-        partition = compute_partition(network, plane)
+        partition = compute_partition(network, plane, **limits._asdict())
         return partition if summary is None else summary(partition)
     except Exception as error:  # whatever a summary may raise
         return _Failure(error)
@@ -263,7 +279,7 @@ def _outcome(network: Network, plane: Slice, summary: Callable[[Partition], Any]
 
 def _gathered(
     client: Client, networks: Sequence[Network], planes: Sequence[Slice], summary: Callable[[Partition], Any] | None,
-    progress: bool,
+    limits: _Limits, progress: bool,
 ) -> list[Any]:
     """The outcomes of all networks with all slices, computed by workers."""
     futures: list[Any] = []
@@ -271,7 +287,7 @@ def _gathered(
         for network in networks:
             weights = _sent(client, network, network_key(network))
             futures += client.map(
-                _travelling_outcome, planes, weights=weights, summary=summary, home=_home(),
+                _travelling_outcome, planes, weights=weights, summary=summary, limits=limits, home=_home(),
                 key=[_key("partition") for _ in planes])
     if progress:
         _show_bar(futures)
@@ -287,9 +303,11 @@ def _gathered(
     return found
 
 
-def _travelling_outcome(plane: Slice, weights: _Received, summary: Callable[[Partition], Any] | None, home: str) -> Any:
+def _travelling_outcome(
+    plane: Slice, weights: _Received, summary: Callable[[Partition], Any] | None, limits: _Limits, home: str
+) -> Any:
     _settle(home)
-    outcome = _outcome(weights.thing, plane, summary)
+    outcome = _outcome(weights.thing, plane, summary, limits)
     if summary is None and isinstance(outcome, Partition):
         return _Packed(outcome)
     content = outcome.error if isinstance(outcome, _Failure) else outcome
@@ -334,6 +352,7 @@ class _Packed:
     """A partition as it travels: its arrays, without network, plane, and whatever was derived from them."""
 
     def __init__(self, partition: Partition) -> None:
+        self.domain = partition.plane.domain  # not that of the slice where there was no room for all
         self.planar = {f.name: getattr(partition.planar, f.name) for f in fields(partition.planar)}
         self.others = {f.name: getattr(partition, f.name) for f in fields(partition)
                        if f.name not in ("plane", "planar", "network")}
@@ -345,6 +364,7 @@ class _Packed:
 
 
 def _unpacked(packed: _Packed, network: Network, plane: Slice) -> Partition:
+    plane = plane if np.array_equal(plane.domain, packed.domain) else replace(plane, domain=packed.domain)
     return Partition(plane=plane, planar=PlanarComplex(**packed.planar), network=network, **packed.others)
 
 
