@@ -33,7 +33,7 @@ FAMILY = (130, 250, 440, 760, 1020)
 SIDES = (0.2, 0.4, 0.8, 1.4, 2.0)
 """Of squares about the origin, for the largest of them."""
 
-LARGE = {"2-1000-700-1": (2, 1000, 700, 1), "2-5600-1": (2, 5600, 1)}
+LARGE = {"2-1000-700-1": (2, 1000, 700, 1), "2-2000-1500-1": (2, 2000, 1500, 1), "2-5600-1": (2, 5600, 1)}
 PEAK = """
 import json, sys, time
 sys.path.insert(0, {folder!r})
@@ -143,7 +143,7 @@ def increments() -> str:
 
 def threads() -> str:
     rows = []
-    for name in ("2-64x4-1", "2-128x4-1", "2-256x4-1", "2-960-1"):
+    for name in ("2-64x4-1", "2-128x4-1", "2-256x4-1", "2-960-1", "2-1000-700-1"):
         times = [json.loads(subprocess.run(
             [sys.executable, "-c", THREADS.format(n=n, name=name, folder=str(machine.ROOT / "benchmarks"))],
             check=True, capture_output=True, text=True).stdout) for n in (1, 2)]
@@ -159,11 +159,12 @@ import json, sys, torch
 torch.set_num_threads({n})
 sys.path.insert(0, {folder!r})
 from engine import best_of
-from growth import square
+from growth import LARGE, net_of, square
 from nets import NETS
 from splinecam_widget import compute_partition
 from splinecam_widget.engine.lowering import lower
-network = lower(next(net for net in NETS if net.name == {name!r}).build(), (2,))
+name = {name!r}
+network = lower(net_of(LARGE[name]) if name in LARGE else next(net for net in NETS if net.name == name).build(), (2,))
 compute_partition(network, square())
 print(json.dumps(best_of(5, lambda: compute_partition(network, square()))[0]))
 """
@@ -188,7 +189,7 @@ print(json.dumps(best))
 
 
 def memory() -> str:
-    goals = {"2-1000-700-1": 4, "2-5600-1": 8}
+    goals = {"2-1000-700-1": 4, "2-2000-1500-1": None, "2-5600-1": 8}
     rows = []
     for name, widths in LARGE.items():
         program = PEAK.format(folder=str(machine.ROOT / "benchmarks"), widths=widths)
