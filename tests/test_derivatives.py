@@ -18,6 +18,7 @@ from splinecam_widget import Slice, compute_partition
 from splinecam_widget.analysis import derivatives
 from splinecam_widget.engine.hats import hats_of
 from splinecam_widget.engine.partition import Partition
+from splinecam_widget.engine.selections import larger_of_pairs
 
 WIDE = 1e-6
 """Cells with a smaller area are left out: rounding may put the middle of one beside it."""
@@ -233,3 +234,13 @@ def test_input_jacobians_of_all_cells_of_a_plane() -> None:
         x = torch.from_numpy(plane.to_input(partition.centroids[c]))
         expected = torch.autograd.functional.jacobian(lambda v: net(v[None])[0], x)
         np.testing.assert_allclose(found[c], expected.numpy(), rtol=0, atol=1e-12 * np.abs(found).max())
+
+
+def test_of_the_larger_of_equal_ones_as_torch_has_it() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.integers(0, 3, (40, 5, 6)).astype(float)).requires_grad_()
+    along = torch.from_numpy(rng.standard_normal((2, 40, 5, 6)))
+    found = derivatives._of_larger(x.detach(), along)
+    _, expected = zip(*(torch.autograd.functional.jvp(lambda z: larger_of_pairs(None, z), x, one) for one in along))
+    np.testing.assert_array_equal(found.numpy(), torch.stack(expected).detach().numpy())
+    assert (x[:, 0] == x[:, 1]).any()

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from oracle import assert_consistent, square
-from splinecam_widget.engine.compute import compute_partition
+from splinecam_widget.engine.compute import compute_partition, continued
 from splinecam_widget.engine.dissolving import dissolved
+from splinecam_widget.engine.lowering import lower
 from splinecam_widget.engine.partition import Partition
 from splinecam_widget.engine.planar import PlanarComplex, cells_beside_edges
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.splitting import split_complex
+from splinecam_widget.engine.states import State, Work
+from splinecam_widget.engine.watching import Watch
 
 CORNERS = np.arange(4)
 """The vertices at the corners of a square domain."""
@@ -38,6 +41,18 @@ def regular(k: int) -> list[list[float]]:
     """k planes that fall off from the origin in k directions: k sectors."""
     angles = 2 * np.pi * np.arange(k) / k + 0.1
     return np.stack([np.cos(angles), np.sin(angles), np.zeros(k)], axis=1).tolist()
+
+
+def test_what_was_compared_ends_with_the_tournament() -> None:
+    """All entries of all windows are needed until the winners are known, and by nothing behind that."""
+    network = lower(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(8, 2)).eval(), (1, 8, 8))
+    states: list[State] = []
+    plane = Slice.through(*np.random.default_rng(0).standard_normal((3, 1, 8, 8)))
+    continued(network, plane, None, Work(), Watch(), states.append)
+    (number,) = (i for i, stage in enumerate(network.stages) if stage.cut is not None and stage.cut.kind == "settle")
+    winners, entries = network.stages[number].cut.sources
+    assert entries in states[number - 1].live
+    assert {*states[number].live, *states[number].bounds} == {winners}
 
 
 @pytest.mark.parametrize("k", [2, 3, 4, 5, 6, 7, 8, 12])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from splinecam_widget.engine.evaluation import row_chunks_of_width
 from splinecam_widget.engine.graph import component_ids
 from splinecam_widget.engine.hats import Hats, hats_of
 from splinecam_widget.engine.network import Network, Reference, Stage, Step, run_steps
-from splinecam_widget.engine.operations import Kink
+from splinecam_widget.engine.operations import Affine, Kink
 from splinecam_widget.engine.planar import Int32, Int64
 from splinecam_widget.engine.threads import apart, on_all_cores
 
@@ -214,6 +214,11 @@ def _derivatives(steps: tuple[Step, ...], sources: list[str], env: dict[str, Any
     if step.operation == "linear":
         along: torch.Tensor = F.linear(first, step.arguments["weight"])
         return along
+    linear = _of_linear(step, env, moving) if len(steps) == 1 else None
+    if linear is not None:
+        return linear
+    if step.operation == "larger_of_pairs":
+        return _of_larger(env[step.sources[1]], moving[step.sources[1]])
     bent = _bent_alone(step)
     if bent and env[bent].shape == env[step.name].shape:  # entry by entry
         x = env[bent].detach().requires_grad_()
@@ -235,6 +240,39 @@ def _derivatives(steps: tuple[Step, ...], sources: list[str], env: dict[str, Any
             products = [_product(back, moving[name][i]) for back, name in parts]
             (found[i],) = torch.autograd.grad(products, weights, retain_graph=True)
     return found
+
+
+def _of_linear(step: Step, env: dict[str, Any], moving: Tensors) -> torch.Tensor | None:
+    """Of a step that makes zeros of zeros, or moves entries beside constants: what it makes of the derivatives; else None.
+
+    Differentiating would go through the graph twice. What adds constants to sums is left to that: they would round.
+    """
+    rule = step.rule
+    if not isinstance(rule, Affine) or any(name not in moving or moving[name].is_complex() for name in step.sources):
+        return None
+    if step.operation.startswith("conv"):
+        step = replace(step, arguments={**step.arguments, "bias": None})
+    constant = step.result({**env, **{name: torch.zeros_like(env[name]) for name in step.sources}})
+    if not isinstance(constant, torch.Tensor) or not constant.is_floating_point():
+        return None
+    is_linear = not bool(constant.any())
+    if not is_linear and rule.coefficients != "selection":
+        return None
+    n_directions = len(moving[step.sources[0]])
+    along = [step.result({**env, **{name: moving[name][i] for name in step.sources}}) for i in range(n_directions)]
+    return torch.stack(along if is_linear else [one - constant for one in along])
+
+
+def _of_larger(x: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+    """Of the larger of neighbours in x (n, k, places), from those (m, n, k, places) of x; of equal ones the mean of theirs."""
+    even = x.shape[1] // 2 * 2
+    first, second = x[:, 0:even:2], x[:, 1:even:2]
+    of_first, of_second = along[:, :, 0:even:2], along[:, :, 1:even:2]
+    found = torch.where(first > second, of_first, of_second)
+    is_equal = first == second
+    if bool(is_equal.any()):
+        found = torch.where(is_equal, (of_first + of_second) / 2, found)
+    return found if even == x.shape[1] else torch.cat([found, along[:, :, even:]], 2)
 
 
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -29,12 +29,32 @@ def winner(cell, place, offsets, vertices, entries, tolerance):
 @loop
 def winner_hashes(start, stop, layer, offsets, vertices, entries, tolerance):
     """A hash of the winning entries of all places on each cell."""
-    n = tolerance.shape[1]
+    k, n = tolerance.shape
     hashes = np.zeros(stop - start, np.uint64)
+    keys = np.empty(k * n, np.uint64)
+    for j in range(k * n):
+        keys[j] = unit_key(layer, j)
+    totals, certain = np.empty(k * n), np.empty(n)
     for cell in range(start, stop):
+        # As `winner` does it, all places at a time.
+        first, last = offsets[cell], offsets[cell + 1]
+        totals[:] = 0.0
+        for corner in range(first, last):
+            v = vertices[corner]
+            for j in range(k * n):
+                totals[j] += entries[v, j]
+        certain[:] = -np.inf
+        for entry in range(k):
+            for place in range(n):
+                least = totals[entry * n + place] - (last - first) * tolerance[entry, place]
+                certain[place] = max(certain[place], least)
         for place in range(n):
-            best = winner(cell, place, offsets, vertices, entries, tolerance)
-            hashes[cell - start] ^= unit_key(layer, best * n + place)
+            best = 0
+            for entry in range(k):
+                if totals[entry * n + place] + (last - first) * tolerance[entry, place] >= certain[place]:
+                    best = entry
+                    break
+            hashes[cell - start] ^= keys[best * n + place]
     return hashes
 
 

@@ -255,8 +255,9 @@ def _after_stage(
         k, n = network.shapes[entries]
         planar, kept = settled(planar, first, number - first, live[entries], tolerance.reshape(k, n), state.n_corners)
         return replace(
-            state, number=number + 1, planar=planar, live={name: rows[kept] for name, rows in live.items()}, bounds=bounds,
-            new=None, split=None, first_round=first_round, zero_tolerances=(*state.zero_tolerances, tolerance))
+            state, number=number + 1, planar=planar, live={name: live[name][kept] for name in stage.passed_on},
+            bounds={name: bounds[name] for name in stage.passed_on}, new=None, split=None, first_round=first_round,
+            zero_tolerances=(*state.zero_tolerances, tolerance))
     source = stage.cut.sources[0]
     tolerance = bounds[source].tolerance()
     is_round = stage.cut.node in network.tournaments

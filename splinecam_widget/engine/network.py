@@ -133,6 +133,13 @@ class Step:
         return self.kind in ("kink", "curve", "settle", "switch")
 
     @property
+    def as_run(self) -> Step:
+        """The step as it computes: of the end of a tournament without the first round, which only the cut needs."""
+        if self.kind != "settle":
+            return self
+        return replace(self, arguments={"0": self.arguments["0"]}, sources=self.sources[:1])
+
+    @property
     def is_condition(self) -> bool:
         """Whether its result only depends on the sides of lines, so that it has no value on the lines themselves."""
         return self.kind in ("switch", "condition")
@@ -202,11 +209,14 @@ class Stage:
         Tensors that are alive at the next cut (the last stage: the output).
     cut : Step or None
         The step before which the partition changes next.
+    passed_on : tuple of str
+        Those of `kept` that are alive behind the cut; the others are for the cut alone.
     """
 
     steps: tuple[Step, ...]
     kept: tuple[str, ...]
     cut: Step | None
+    passed_on: tuple[str, ...]
 
     @cached_property
     def width(self) -> int:
@@ -375,20 +385,21 @@ class Network:
                 continue
             if step.is_cut:
                 cuts.append(step)
-                groups.append([step])
+                groups.append([step.as_run])
             else:
                 groups[-1].append(step)
         cuts.append(None)
         groups = [[*self._conditions_for(group), *group] for group in groups]
         needed_after: set[str] = {self.output_name}
-        kept: list[tuple[str, ...]] = []
-        for group in reversed(groups):
-            kept.append(tuple(sorted(needed_after)))
+        stages: list[Stage] = []
+        for group, cut in zip(reversed(groups), reversed(cuts)):
+            passed_on = tuple(sorted(needed_after))
+            needed_after |= set(cut.sources if cut else ())
+            stages.append(Stage((*sizes, *group), tuple(sorted(needed_after)), cut, passed_on))
             made = {step.name for step in group}
             used = {name for step in group for name in step.sources}
             needed_after = {name for name in needed_after | used if name not in made}
-        kept.reverse()
-        return tuple(Stage((*sizes, *group), names, cut) for group, names, cut in zip(groups, kept, cuts))
+        return tuple(reversed(stages))
 
 
     @cached_property

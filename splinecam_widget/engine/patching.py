@@ -136,4 +136,5 @@ def patch_for(before: Network, after: Network, number: int, following: State) ->
         if arguments[name] is not None:
             arguments[name] = arguments[name][units].contiguous()
     step = replace(last, arguments=arguments, shape=(len(units),))
-    return Patch(number, Stage((*new.steps[:-1], step), new.kept, None), units, rows, cut.signs, cut.tolerance, following.split)
+    stage = Stage((*new.steps[:-1], step), new.kept, None, new.kept)
+    return Patch(number, stage, units, rows, cut.signs, cut.tolerance, following.split)

@@ -77,8 +77,8 @@ def listed(x: torch.Tensor) -> list[torch.Tensor]:
     return [x]
 
 
-def settled(x: torch.Tensor, _: Any) -> torch.Tensor:
-    """The winners x (B, 1, n); the tournament's first round stands beside them for the engine."""
+def settled(x: torch.Tensor, _: Any = None) -> torch.Tensor:
+    """The winners x (B, 1, n); the tournament's first round stands beside them for the engine, where it cuts."""
     return x
 
 
