@@ -138,3 +138,9 @@ def test_does_not_raise_for_a_model_that_cannot_be_read(model: nn.Module) -> Non
 
 def test_takes_plain_functions() -> None:
     assert explain(lambda x: torch.relu(x) + 1, np.zeros(2)).is_supported
+
+
+@pytest.mark.parametrize("x", [None, 3.0, "image"])
+def test_an_input_without_axes_is_refused(x: object) -> None:
+    with pytest.raises(ValueError, match=r"^x: expected an input of at least one axis, got "):
+        explain(nn.ReLU(), x)

@@ -524,6 +524,15 @@ def test_refuses_what_is_not_piecewise_linear_here(
     assert caught.value.offenders
 
 
+def test_says_that_colours_may_be_on_the_last_axis() -> None:
+    """As in pictures of PIL."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    with pytest.raises(UnsupportedModelError, match=r"if the last axis is that of colours, put it first$"):
+        lower(net, (8, 8, 3))
+    with pytest.raises(UnsupportedModelError, match=r"with a batch axis in front$"):
+        lower(net, (8, 8, 8))
+
+
 def test_refuses_a_model_that_raises_and_says_what_it_raised() -> None:
     text = r"^model: expected a module that runs on inputs of shape \(batch, 5\)"
     with pytest.raises(UnsupportedModelError, match=text) as caught:

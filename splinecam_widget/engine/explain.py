@@ -67,7 +67,7 @@ def explain(
     TypeError
         If the model is not callable.
     ValueError
-        If `output` names none of the outputs, or `approximate` is not a finite number from 1e-10 on.
+        If `output` names none of the outputs, `approximate` is not a finite number from 1e-10 on, or `x` has no axes.
 
     Examples
     --------
@@ -76,6 +76,8 @@ def explain(
     True
     """
     shape = tuple(int(s) for s in np.shape(x))
+    if not shape:
+        raise ValueError(f"x: expected an input of at least one axis, got {x!r}")
     try:
         reading = read(model, shape, output, approximate)
     except UnsupportedModelError as error:

@@ -70,8 +70,10 @@ def _problem(error: BaseException, input_shape: tuple[int, ...]) -> str:
     if "data-dependent" in text:
         return ("it branches on values that depend on the input, or takes entries by a mask of truth values (take them by "
                 "their places, mask.nonzero(), instead)")
+    colours = "; if the last axis is that of colours, put it first" if (
+        len(input_shape) == 3 and input_shape[2] in (1, 3, 4) and "channels" in text) else ""
     return (f"tracing it raised {type(error).__name__}: {text[:600].rstrip('.')}; the model was given inputs of shape "
-            f"{shape_text((1, *input_shape))}, the shape of the anchors or the slice, each with a batch axis in front")
+            f"{shape_text((1, *input_shape))}, the shape of the anchors or the slice, each with a batch axis in front{colours}")
 
 
 class _WithoutGraphs(io.TextIOBase):
