@@ -403,7 +403,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         """Send what is known of a picture that takes long; it is not kept, as the picture follows."""
         sketch = sketched.sketch
         cells = f", {sketch.n_cells:,} cells so far" if sketch.n_cells else ""
-        layers = f"{sketch.n_layers} of {sketch.n_layers_in_all} layers"
+        done, in_all = sketch.n_layers, sketch.n_layers_in_all
+        layers = f"layer of {in_all}" if done == 1 else f"{done} of {in_all} layers"
         share = f", all of them on {percent_text(sketch.share)} of the domain" if sketch.share else ""
         self._set_status("computing", f"Computing; lines of the first {layers}{cells}{share}", asked)
         self._tell(*sketch_message(sketched, asked))

@@ -35,15 +35,38 @@ for a, b in zip(widths, widths[1:]):
 net = torch.nn.Sequential(*layers[:-1]).eval()
 """
 WHOLE = "w = SplineCamWidget(net, images[0], images[1], images[2], images=images)\nw"
+WIDE = """
+layers = [torch.nn.Flatten(), torch.nn.Linear(64, 1000), torch.nn.ReLU(), torch.nn.Linear(1000, 1000), torch.nn.ReLU()]
+wide = torch.nn.Sequential(*layers, torch.nn.Linear(1000, 10)).eval()
+w = SplineCamWidget(wide, images[0], images[1], images[2], images=images)
+w
+"""
 PART = "p = SplineCamWidget(net, images[0], images[1], images[2], images=images, max_cells=5000)\np"
 
 
+NOTE_SKETCHES = """() => {
+    window.sketches = [];
+    const watch = new MutationObserver(() => {
+        const text = document.querySelector('.sc-status-text').textContent;
+        if (document.querySelector('.sc-sketched')) window.sketches.push(text);
+    });
+    watch.observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+}"""
+
+
 @pytest.fixture
-def notebook(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+def codes() -> tuple[str, ...]:
+    return SETUP, WHOLE, PART
+
+
+@pytest.fixture
+def notebook(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, codes: tuple[str, ...]
+) -> Iterator[Notebook]:
     folder = tmp_path_factory.mktemp("slow")
     (folder / "notebooks").mkdir()
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    cells = [new_code_cell(text) for text in (SETUP, WHOLE, PART)]
+    cells = [new_code_cell(text) for text in codes]
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "notebooks" / "slow.ipynb")
     with running_server(folder / "notebooks", folder / "jupyter") as server:
         notebook = Notebook.opened(browser, server.url("slow.ipynb"), size=(1500, 1500))
@@ -72,14 +95,7 @@ def test_lines_then_the_picture_and_the_middle_of_what_is_too_much(notebook: Not
     first = whole.wait_exact(seconds=SECONDS)
     sketched = page.locator(".sc-sketched")
     assert sketched.count() == 0
-    page.evaluate("""() => {
-        window.sketches = [];
-        const watch = new MutationObserver(() => {
-            const text = document.querySelector('.sc-status-text').textContent;
-            if (document.querySelector('.sc-sketched')) window.sketches.push(text);
-        });
-        watch.observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
-    }""")
+    page.evaluate(NOTE_SKETCHES)
     whole.drag("Anchor B on the board", whole.place(BOARD, 0.35, 0.4), steps=4)
     sketched.wait_for(state="attached", timeout=1e3 * SECONDS)
     shot(notebook, "sketch")
@@ -130,3 +146,24 @@ import numpy
 print(int(numpy.array_equal(w.partition.values, compute_partition(net, w.plane).values)))""") == 1
     shot(notebook, "updated")
     assert notebook.errors == []
+
+
+@pytest.mark.parametrize("codes", [(SETUP, WIDE)])
+def test_a_wide_net_is_drawn_tile_by_tile(notebook: Notebook) -> None:
+    """Values of all units at all vertices at once would take more than a gigabyte."""
+    page, widget = notebook.page, WidgetPage(notebook.page, 0)
+    notebook.show_cell("layers = ")
+    first = widget.wait_exact(seconds=SECONDS)
+    page.evaluate(NOTE_SKETCHES)
+    widget.drag("Anchor B on the board", widget.place(BOARD, 0.35, 0.4), steps=4)
+    grown = page.get_by_text("all of them on")
+    grown.wait_for(timeout=1e3 * SECONDS)
+    shot(notebook, "tiles")
+    status = widget.wait_exact(after=first.sequence, seconds=SECONDS)
+    said = page.evaluate("window.sketches")
+    shares = [int(text.split("all of them on ")[1].split("%")[0].strip()) for text in said if "all of them on" in text]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 100
+    shot(notebook, "tiles-done")
+    assert notebook.kernel_json("print(w.status['cells'], end='')") == status.cells > 200_000
+    assert notebook.kernel_json("print(int(w.partition.certificate().is_sound))") == 1
