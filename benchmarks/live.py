@@ -4,7 +4,8 @@
 
 Start: fresh processes that do as a notebook does (a cell that imports, a moment without cells, a cell with the widget), after
 torch has been imported, with compiled loops on disk. First lines and stopping: the time to the first sketch of a slice, and the
-longest time from one look whether to go on to the next. Weights: a bias is changed and the slice shown again, against
+longest time from one look whether to go on to the next, or, where the whole takes less than two seconds, that one of sixteen
+computations that are to stop at times spread over it took to do so, if that is longer. Weights: a bias is changed and the slice shown again, against
 computing it anew in the same run. Goals stand in brackets. Prints Markdown tables and saves them under benchmarks/results.
 """
 
@@ -14,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 
 import machine
@@ -24,8 +26,10 @@ from torch import nn
 
 from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine.compute import partition_of
+from splinecam_widget.engine.errors import Cancelled
 from splinecam_widget.engine.explorer import Explorer
 from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.states import Work
 from splinecam_widget.engine.watching import Sketch, Watch
 
@@ -61,6 +65,7 @@ times.append(time.perf_counter() - started)
 print(json.dumps(times))
 """
 N_STARTS = 5
+N_STOPS, SECONDS_TO_STOP = 16, 2.0
 
 
 def main() -> int:
@@ -108,10 +113,26 @@ def looks() -> str:
             longest = max(b - a for a, b in pairwise([*ticks, end]))
             found.append((longest, sketches[0] if sketches else 0.0, end - ticks[0]))
         longest, first, seconds = (min(values) for values in zip(*found))
+        if seconds < SECONDS_TO_STOP:  # of tiles, threads have work that the one that looks does not see
+            longest = max(longest, *(
+                min(stopped(network, plane, (i + 0.5) / N_STOPS * seconds) for _ in range(3)) for i in range(N_STOPS)))
         rows.append((name, f"{partition.n_cells:,}", f"{1e3 * seconds:,.0f} ms", with_goal(1e3 * first, 50, "≤", 0) + " ms",
                      with_goal(1e3 * longest, 50, "≤", 0) + " ms"))
     head = ("net", "cells", "whole time", "first lines", "longest time until it stops")
     return "First lines, and stopping, best of three\n\n" + table(head, rows)
+
+
+def stopped(network: Network, plane: Slice, after: float) -> float:
+    """Seconds that a computation goes on when it is to stop `after` some; 0 if it was done before."""
+    due = time.perf_counter() + after
+
+    def tick() -> None:
+        if time.perf_counter() >= due:
+            raise Cancelled
+
+    with suppress(Cancelled):
+        partition_of(network, plane, Work(), Watch(tick))
+    return max(0.0, time.perf_counter() - due)
 
 
 def weights() -> str:

@@ -233,7 +233,7 @@ class TestStopping:
         assert stopped < time.perf_counter() - start
 
     def test_an_error_in_one_is_that_of_all(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(*_: object) -> Partition:
+        def broken(*_: object, **__: object) -> Partition:
             raise ZeroDivisionError("of this tile")
 
         monkeypatch.setattr(dividing, "united", broken)

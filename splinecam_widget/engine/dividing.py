@@ -84,14 +84,14 @@ def in_tiles(
         If it would need more than the watch's budget.
     """
     leaves = _leaves(plane.domain, n_tiles)
-    stop = np.zeros(1, np.uint8)
+    stop = np.zeros(2, np.uint8)
     shared = _Shared(watch, stop, begun, MOST_LINES // len(leaves), polygon_area(plane.domain))
 
     def take(leaf: _Tile) -> Partition | None:
         own = Work()
         part = Watch(shared.tick, Budget(watch.budget.cells, watch.budget.memory // 2, watch.budget.is_asked))
         try:
-            with alone():
+            with alone(stop):
                 found = tile(replace(plane, domain=leaf.polygon), own, part)
                 shared.add(found)
                 union = leaf.above
@@ -99,21 +99,21 @@ def in_tiles(
                     parts = union.complete(leaf.place, found)
                     if parts is None:
                         return None
-                    found = united(lambda strip: whole(strip, own, part), plane, union.polygon, union.cut, *parts)
+                    found = united(
+                        lambda strip: whole(strip, own, part), plane, union.polygon, union.cut, *parts, tick=part.tick)
                     leaf, union = union, union.above
             return found
         except BaseException as error:
-            shared.problems.append(error)
+            if not isinstance(error, Cancelled):
+                shared.problem = shared.problem or error
             raise
         finally:
             shared.works.append(own)
 
     try:
         results = on_all_cores(take, leaves, tick=tick, stop=stop, is_long=True)
-    except Cancelled:  # of several threads one may be told of it that only stopped for another
-        if shared.problems:
-            raise shared.problems[0] from None
-        raise
+    except Cancelled as cancelled:  # of several threads one may be told of it that only stopped for another
+        raise shared.problem or cancelled from None
     for own in shared.works:
         for name, count in vars(own).items():
             setattr(work, name, getattr(work, name) + count)
@@ -159,7 +159,7 @@ class _Shared:
         self, watch: Watch, stop: NDArray[np.uint8], begun: Callable[[], Sketch], most_lines: int, area: float
     ) -> None:
         self.works: list[Work] = []
-        self.problems: list[BaseException] = []
+        self.problem: BaseException | None = None
         self._watch, self._stop = watch, stop
         self._adding = threading.Lock()
         self._n_cells = self._n_bytes = 0
@@ -169,7 +169,7 @@ class _Shared:
 
     def tick(self) -> None:
         """For the threads: stop where another one did, or was told to."""
-        if self._stop[0]:
+        if self._stop[1]:
             raise Cancelled
 
     def add(self, part: Partition) -> None:

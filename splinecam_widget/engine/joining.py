@@ -69,7 +69,9 @@ def joined(first: Partition, second: Partition) -> Partition | None:
     return joined_along(first, second, shared, rectangle(low[0], high[0], low[1], high[1]))
 
 
-def joined_along(first: Partition, second: Partition, shared: Float64, domain: Float64) -> Partition | None:
+def joined_along(
+    first: Partition, second: Partition, shared: Float64, domain: Float64, tick: Callable[[], None] = lambda: None
+) -> Partition | None:
     """The partition of a convex polygon from those of its parts on either side of a line, or None if they do not fit.
 
     Parameters
@@ -80,6 +82,8 @@ def joined_along(first: Partition, second: Partition, shared: Float64, domain: F
         Both ends of the side that the parts share, counter-clockwise in the first; no corners of the polygon.
     domain : (k, 2) float64
         The polygon.
+    tick : callable
+        Called between steps; may raise to stop.
     """
     sides = (first.planar, shared), (second.planar, shared[::-1])
     seam, other = _of_both(lambda i: _seam(*sides[i]), first, second)
@@ -94,7 +98,9 @@ def joined_along(first: Partition, second: Partition, shared: Float64, domain: F
         and np.array_equal(a.edge_unit[seam.ending], b.edge_unit[other.ending])
     ):
         return None
-    sewn = _sewn(first, seam, second, other)
+    tick()
+    sewn = _sewn(first, seam, second, other, tick)
+    tick()
     if sewn is None:
         return None
     planar, values = sewn
@@ -156,7 +162,9 @@ def _seam(planar: PlanarComplex, ends: Float64) -> _Seam | None:
     return _Seam(vertices, edges, cells, ending[1:-1], int(edge[before]), int(edge[stop]))
 
 
-def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tuple[PlanarComplex, Float64] | None:
+def _sewn(
+    first: Partition, seam: _Seam, second: Partition, other: _Seam, tick: Callable[[], None]
+) -> tuple[PlanarComplex, Float64] | None:
     """Both complexes as one, and the values at its vertices; None if something but single cells meets at the seam."""
     a, b = first.planar, second.planar
     vertex_maps, edge_maps, far = [], [], []
@@ -172,6 +180,7 @@ def _sewn(first: Partition, seam: _Seam, second: Partition, other: _Seam) -> tup
         far.append(ends[ends >= 0])
         vertex_maps.append(vertex_map)
         edge_maps.append(edge_map)
+    tick()
     across = n_edges + np.arange(len(far[0]))
     points, values = np.empty((n_vertices, 2)), np.empty((n_vertices, first.values.shape[1]))
     ends = np.empty((n_edges + len(across), 2), np.int32)

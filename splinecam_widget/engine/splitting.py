@@ -10,9 +10,9 @@ import numpy as np
 
 from . import _cell_kernel, _sign_kernels
 from .arrays import Float64
-from .errors import OverBudget
+from .errors import Cancelled, OverBudget
 from .planar import EDGES_AT_A_TIME, Int32, Int64, NewVertices, PlanarComplex, Signs
-from .threads import in_runs
+from .threads import in_runs, stop_flag
 
 CELLS_AT_A_TIME = 4096
 """Cells, and crossings of their edges, that one thread takes at a time to split them."""
@@ -181,7 +181,7 @@ def split_cells(
         If they do not fit into `room`.
     """
     first_chord_vertex = cells.n_vertices + len(crossings.t)
-    stop = np.zeros(1, np.uint8)
+    stop = stop_flag()
 
     def split(begin: int, end: int) -> tuple[Any, ...]:
         found: tuple[Any, ...] = _cell_kernel.split_cells(
@@ -194,6 +194,8 @@ def split_cells(
     run = max(1, CELLS_AT_A_TIME * cells.n_cells // max(1, cells.n_cells + n_crossings))
     parts = in_runs(split, cells.n_cells, run, tick, stop, n_crossings**2 > LONG_SPLIT * cells.n_cells)
     n_cells = sum(len(part[3]) for part in parts)
+    if stop[1]:
+        raise Cancelled
     if stop[0] or n_cells > room.cells:
         raise OverBudget(n_cells)
     return parts[0] if len(parts) == 1 else _joined(parts, first_chord_vertex, crossings.n_pieces, tick)

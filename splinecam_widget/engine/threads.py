@@ -18,6 +18,9 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import Cancelled
 
 T = TypeVar("T")
@@ -139,18 +142,30 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Within this, the thread does all of its work by itself, as one of several with work of their own."""
-    before = _is_alone()
-    _local.is_alone = True
+def alone(stop: NDArray[np.uint8]) -> Iterator[None]:
+    """Within this, the thread does all of its work by itself, as one of several with work of their own.
+
+    Parameters
+    ----------
+    stop : (2,) uint8 array
+        Set by others to stop this work: its long loops look at it, see `stop_flag`.
+    """
+    before = getattr(_local, "stop", None)
+    _local.stop = stop
     try:
         yield
     finally:
-        _local.is_alone = before
+        _local.stop = before
 
 
 def _is_alone() -> bool:
-    return bool(getattr(_local, "is_alone", False))
+    return getattr(_local, "stop", None) is not None
+
+
+def stop_flag() -> NDArray[np.uint8]:
+    """For `stop` of work that begins in this thread, (2,) uint8: a loop sets the first to stop itself, others set both."""
+    found: NDArray[np.uint8] = _local.stop if _is_alone() else np.zeros(2, np.uint8)
+    return found
 
 
 def on_all_cores(
@@ -166,8 +181,8 @@ def on_all_cores(
     ----------
     tick : callable
         Called here between tasks, and every `POLL_SECONDS` while the others work; may raise, after which no task runs any more.
-    stop : (1,) uint8 array or None
-        Set to 1 when one of them or `tick` raises, for tasks that look at it.
+    stop : (n,) uint8 array or None
+        All set to 1 when one of them or `tick` raises, for tasks that look at it.
     is_long : bool
         Whether a task takes long, so that this thread only looks whether they should go on.
     """
@@ -186,7 +201,7 @@ def on_all_cores(
     def end() -> None:
         is_over.set()
         if stop is not None:
-            stop[0] = 1
+            stop[:] = 1
 
     def take(between: Callable[[], None] = lambda: None) -> None:
         try:

@@ -39,7 +39,8 @@ TOO_MANY = (f"plane: expected at most {MOST_CELLS:,} cells for one partition, go
 
 
 def united(
-    compute: Callable[[Slice], Partition], plane: Slice, polygon: Float64, cut: Cut, low: Partition, high: Partition
+    compute: Callable[[Slice], Partition], plane: Slice, polygon: Float64, cut: Cut, low: Partition, high: Partition,
+    tick: Callable[[], None] = lambda: None,
 ) -> Partition:
     """The partition of a polygon from those below and above a line along an axis.
 
@@ -53,6 +54,8 @@ def united(
         The axis, and the coordinate of the line on it.
     low, high : Partition
         Of the polygon's part with lower coordinates, and of the other.
+    tick : callable
+        Called between steps of the join; may raise to stop.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def united(
     """
     if low.n_cells + high.n_cells > MOST_CELLS:
         raise ValueError(TOO_MANY)
-    found = _joined(low, high, polygon, cut)
+    found = _joined(low, high, polygon, cut, tick)
     axis, at = cut
     width = min(float(np.ptp(part.plane.domain[:, axis])) for part in (low, high))
     for share in STRIPS:
@@ -76,7 +79,9 @@ def united(
     return found or compute(replace(plane, domain=polygon))
 
 
-def _joined(low: Partition, high: Partition, polygon: Float64, cut: Cut) -> Partition | None:
+def _joined(
+    low: Partition, high: Partition, polygon: Float64, cut: Cut, tick: Callable[[], None] = lambda: None
+) -> Partition | None:
     """Both parts as one, None if they do not fit."""
     axis, at = cut
     if (polygon[:, axis] == at).any():
@@ -86,7 +91,7 @@ def _joined(low: Partition, high: Partition, polygon: Float64, cut: Cut) -> Part
         return None
     # Counter-clockwise about the lower part, its right side runs upwards, its upper side to the left.
     rising = ends[np.argsort(ends[:, 1 - axis])]
-    return joined_along(low, high, rising if axis == 0 else rising[::-1], polygon)
+    return joined_along(low, high, rising if axis == 0 else rising[::-1], polygon, tick)
 
 
 def _mended(
