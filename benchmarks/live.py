@@ -4,9 +4,10 @@
 
 Start: fresh processes that do as a notebook does (a cell that imports, a moment without cells, a cell with the widget), after
 torch has been imported, with compiled loops on disk. First lines and stopping: the time to the first sketch of a slice, and the
-longest time from one look whether to go on to the next, or, where the whole takes less than two seconds, that one of sixteen
-computations that are to stop at times spread over it took to do so, if that is longer. Weights: a bias is changed and the slice shown again, against
-computing it anew in the same run. Goals stand in brackets. Prints Markdown tables and saves them under benchmarks/results.
+longest time from one look whether to go on to the next, or, where the whole takes less than two seconds, that one of
+sixteen computations that are to stop at times spread over it took to do so, if that is longer. Weights: a bias is changed and
+the slice shown again, against computing it anew in the same run. Goals stand in brackets. Prints Markdown tables and saves them
+under benchmarks/results.
 """
 
 from __future__ import annotations

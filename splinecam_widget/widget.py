@@ -204,11 +204,11 @@ class SplineCamWidget(anywidget.AnyWidget):
     # -- what users call ---------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        text = self.error.splitlines()[0] if self.error else self.status.get("text", "")
-        return f"SplineCamWidget({sizes_text(self.input_shape or ())} inputs; {text})"
+        text = self.error.splitlines()[0].rstrip(":") if self.error else self.status.get("text", "")
+        return f"SplineCamWidget({sizes_text(self.input_shape or ())} inputs; {text or 'waiting'})"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _GIVEN_ONCE:
+        if name in _GIVEN_ONCE and type(self) is SplineCamWidget:
             instead = "call update(model)" if name == "model" else "make another widget"
             raise AttributeError(f"{name}: it is given when the widget is made, and setting it changes nothing; {instead}")
         super().__setattr__(name, value)

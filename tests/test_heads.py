@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from oracle import assert_same, mlp, square
-from splinecam_widget import UnsupportedModelError, compute_line, compute_partition
+from splinecam_widget import UnsupportedModelError, compare, compute_line, compute_partition
+from splinecam_widget.analysis.colours import colouring_of
+from splinecam_widget.engine.boundary import winners_of
 
 Ending = Callable[[torch.Tensor], torch.Tensor]
 
@@ -23,6 +25,9 @@ ONE: dict[str, tuple[Ending, str]] = {
     "sigmoid, viewed": (lambda y: torch.sigmoid(y).view(-1), "sigmoid"),
     "sigmoid, of a type": (lambda y: torch.sigmoid(y).float(), "sigmoid"),
     "sigmoid, cloned and detached": (lambda y: torch.sigmoid(y).clone().detach(), "sigmoid"),
+    "sigmoid, as rows": (lambda y: torch.sigmoid(y).view(y.size(0), -1), "sigmoid"),
+    "sigmoid, in place": (lambda y: (y + 0).sigmoid_(), "sigmoid"),
+    "sigmoid, dropped out": (lambda y: nn.functional.dropout(torch.sigmoid(y), 0.5, False), "sigmoid"),
     "expit": (torch.special.expit, "sigmoid"),
     "tanh": (torch.tanh, "tanh"),
     "tanh, squeezed": (lambda y: torch.tanh(y).squeeze(1), "tanh"),
@@ -36,6 +41,9 @@ SEVERAL: dict[str, tuple[Ending, str]] = {
     "sigmoid, of some": (lambda y: torch.sigmoid(y)[:, 1:], "sigmoid"),
     "sigmoid, turned": (lambda y: torch.sigmoid(y).reshape(-1, 3, 1).permute(0, 2, 1), "sigmoid"),
     "argmax, squeezed": (lambda y: y.argmax(1, keepdim=True).squeeze(1), "argmax"),
+    "argmax, as floats": (lambda y: y.argmax(1).float(), "argmax"),
+    "argmax, as short numbers": (lambda y: y.argmax(1).to(torch.int32), "argmax"),
+    "sigmoid, as a picture": (lambda y: torch.sigmoid(y).unflatten(1, (3, 1)), "sigmoid"),
     "argmax of softmax": (lambda y: torch.softmax(y, 1).argmax(1), "argmax"),
     "place of the maximum": (lambda y: torch.max(y, 1)[1], "argmax"),
 }
@@ -43,6 +51,9 @@ SEVERAL: dict[str, tuple[Ending, str]] = {
 REFUSED: dict[str, Ending] = {
     "softmax, of some": lambda y: torch.softmax(y, 1)[:, 1],
     "softmax over half": lambda y: torch.softmax(y.reshape(-1, 1, 3), 1).squeeze(1),
+    "argmax of argmax": lambda y: y.argmax(1, keepdim=True).argmax(1),
+    "argmax of some": lambda y: y[:, 1:].argmax(1, keepdim=True)[:, 0:1].argmax(1),
+    "bits as numbers": lambda y: torch.sigmoid(y).view(torch.float32),
     "sigmoid twice": lambda y: torch.sigmoid(torch.sigmoid(y)),
     "sigmoid in between": lambda y: torch.sigmoid(y) + y,
     "sum of sigmoids": lambda y: torch.sigmoid(y).sum(1),
@@ -64,7 +75,7 @@ def test_is_set_aside(name: str) -> None:
     ending, head = {**ONE, **SEVERAL}[name]
     model = Ended(ending, 1 if name in ONE else 3).eval()
     found = compute_partition(model, square())
-    assert found.head.strip("_").removeprefix("special_").replace("expit", "sigmoid") == head
+    assert found.head == head
     assert found.head in repr(found)
     logits = compute_partition(model.body, square())
     if name != "sigmoid, of some":
@@ -89,3 +100,16 @@ def test_a_line_tells_its_head() -> None:
     assert line.head == "sigmoid"
     assert "sigmoid" in repr(line)
     assert compute_line(mlp(2, 4, 1), [-1.0, 0.0], [1.0, 0.5]).head == ""
+
+
+@pytest.mark.parametrize(("ending", "function"), [(torch.sigmoid, torch.sigmoid), (torch.special.expit, torch.sigmoid),
+                                                  (torch.tanh, torch.tanh)])
+def test_outputs_are_shown_as_the_model_returns_them(ending: Ending, function: Ending) -> None:
+    model = Ended(ending, 3).eval()
+    found, logits = (compute_partition(net, square()) for net in (model, model.body))
+    sums = np.add.reduceat(logits.values[logits.cell_vertices], logits.cell_offsets[:-1], axis=0)
+    means = torch.from_numpy(sums / np.diff(logits.cell_offsets)[:, None])
+    expected = (function(means).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
+    words = colouring_of(found, winners_of(found), "output", ["a", "b", "c"]).cells
+    np.testing.assert_array_equal(words.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3], expected)
+    assert compare(found, compute_partition(Ended(function, 3).eval(), square()))  # heads of one name

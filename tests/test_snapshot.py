@@ -149,8 +149,11 @@ def test_weights_that_are_computed(made: Callable[[nn.Sequential], nn.Sequential
     (lambda: nn.Sequential(torch.jit.script(net()), nn.ReLU()), UnsupportedModelError, r"got TorchScript \(0\)"),
     (lambda: nn.Sequential(nn.LazyLinear(3), nn.ReLU()), UnsupportedModelError, r"got LazyLinear \(0\); run it on a batch"),
     (lambda: nn.ReLU, TypeError, "got the class ReLU; make one of it"),
-    (lambda: torch.export.export(net().eval(), (torch.zeros(2, 2),)), TypeError, r"take its \.module\(\)"),
+    (lambda: torch.export.export(net().eval(), (torch.zeros(2, 2),)), TypeError, "hand over the module that was exported"),
     (lambda: 3, TypeError, "got int"),
+    (lambda: (lambda part: lambda x: part(x))(torch.jit.script(net())), UnsupportedModelError, "got TorchScript"),
+    (lambda: (lambda part: lambda x: part(x))(nn.LazyLinear(3)), UnsupportedModelError, "got LazyLinear; run it on a batch"),
+    (lambda: nn.Sequential(nn.Linear(2, 3), nn.LazyBatchNorm1d(affine=False)), UnsupportedModelError, "got LazyBatchNorm1d"),
 ])
 @pytest.mark.filterwarnings("ignore")
 def test_what_cannot_be_read_is_told(model: Callable[[], Any], error: type[Exception], text: str) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy  # loads `special` when it is first used
 from numpy.typing import NDArray
 
 from splinecam_widget.engine.arrays import Float64, as_numbers
 from splinecam_widget.engine.boundary import Winners
 from splinecam_widget.engine.cells import Cells
+from splinecam_widget.engine.heads import entries_with_head
 
 UInt32 = NDArray[np.uint32]
 
@@ -52,7 +52,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
     """
     none = np.empty(0, np.uint32)
     if not isinstance(color_by, str):
-        numbers, _ = as_numbers(color_by * 1 if _is_truth(color_by) else color_by, "color_by")
+        numbers, _ = as_numbers(_as_shades(color_by), "color_by")
         if numbers.shape != (cells.n_cells,):
             raise ValueError(f"color_by: expected one of {', '.join(COLOR_BY)}, or a number for each of the {cells.n_cells} "
                              f"cells, got shape {numbers.shape}")
@@ -138,9 +138,14 @@ VIRIDIS_HEX = (
 VIRIDIS = words_of(np.frombuffer(bytes.fromhex(VIRIDIS_HEX), np.uint8).reshape(256, 3))
 
 
-def _is_truth(value: Any) -> bool:
-    """Whether an array or tensor is of truth values."""
-    return str(getattr(value, "dtype", "")).endswith("bool")
+def _as_shades(value: Any) -> Any:
+    """Truth values as 0 and 1; anything else as it is."""
+    given = value.detach().cpu() if hasattr(value, "detach") else value
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError):  # told by who asks for numbers
+        return value
+    return array.astype(np.float64) if array.dtype == np.bool_ else value
 
 
 def _scale(values: Float64, title: str, is_log: bool, weights: Float64 | None = None) -> Colouring:
@@ -181,6 +186,6 @@ def _output_colours(cells: Cells) -> UInt32:
         raise ValueError(f"color_by: expected 1 or 3 outputs for the colours of the outputs, got {n_outputs}")
     sums = np.add.reduceat(cells.values[cells.cell_vertices], cells.cell_offsets[:-1], axis=0)
     means = sums / np.diff(cells.cell_offsets)[:, None]
-    means = scipy.special.expit(means) if cells.head.strip("_") == "sigmoid" else means
+    means = entries_with_head(cells.head, means)
     rgb = np.broadcast_to(means, (len(means), 3)) if n_outputs == 1 else means
     return words_of((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))

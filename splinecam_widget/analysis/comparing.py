@@ -169,8 +169,8 @@ def compare(p: Cells, q: Cells, level: float = 0.0) -> Comparison:
     TypeError
         If one is no partition.
     ValueError
-        If slices, domains, numbers of outputs or heads differ (a final softmax or sigmoid, which is set aside: outputs are
-        those before it). Partial partitions must be of the same part: they are not compared on what they have in common,
+        If slices, domains, numbers of outputs or heads differ (a final softmax, sigmoid or tanh, which is set aside: outputs
+        are those before it). Partial partitions must be of the same part: they are not compared on what they have in common,
         since all shares would then be of a domain that no one asked for.
 
     Notes

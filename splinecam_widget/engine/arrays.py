@@ -75,7 +75,7 @@ def as_names(value: Any, name: str) -> list[str]:
         if set(value) != set(range(len(value))):
             raise ValueError(f"{name}: expected the classes' numbers from 0 to {len(value) - 1}, got {list(value)}")
         return [str(value[k]) for k in range(len(value))]
-    if isinstance(value, (str, bytes, Set)) or not hasattr(value, "__len__"):
+    if isinstance(value, (str, bytes, Set)) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) != 1:
         raise ValueError(f"{name}: expected a list of names, or a dict by the classes' numbers, got {value!r}")
     return [str(one) for one in value]
 

@@ -18,7 +18,7 @@ from .bending import bent
 from .budgets import within_budget
 from .dense import after_small_stage
 from .dissolving import settled
-from .dividing import in_tiles, tiles_for
+from .dividing import division_of, in_tiles
 from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
 from .hats import hats_for
@@ -196,20 +196,23 @@ def continued(
         watch.offer(partial(_sketch, network, small.planar, begun.number))
         begun = small
 
+    handed_over = [begun]  # not held here: its values are to go when tiles begin
+    del begun
+
     def compute(tick: Callable[[], None]) -> Partition:
-        found = begun
+        found = handed_over.pop()
         while True:
-            n_tiles = tiles_for(network, found, watch.budget) if may_divide else 1
-            if n_tiles > 1:
+            division = division_of(network, found, watch.budget) if may_divide else None
+            if division is not None:
                 sketch = partial(_sketch, network, found.planar, found.number - 1)
                 del found  # with its values
-                return in_tiles(plane, n_tiles, partial(part, True), partial(part, False), sketch, work, watch, tick)
+                return in_tiles(plane, division, partial(part, True), partial(part, False), sketch, work, watch, tick)
             following = _after_stage(network, found, work, watch, tick, patch)
-            if isinstance(following, State):
-                keep(following)
-                found = replace(following, split=None)
-            else:
+            if not isinstance(following, State):
                 return _finished(network, plane, found, *following)
+            keep(following)
+            found = replace(following, split=None)
+            del following
 
     def part(may_divide: bool, other: Slice, own: Work, beside: Watch) -> Partition:
         return continued(network, other, None, own, beside, may_divide=may_divide)

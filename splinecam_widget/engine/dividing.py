@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Float64
-from .errors import Cancelled
+from .errors import Cancelled, OverBudget
 from .keeping import n_bytes_of
 from .network import Network
 from .partition import Partition
 from .slices import Slice, polygon_area
 from .states import State, Work
-from .threads import alone, on_all_cores
+from .threads import alone, n_cores, on_all_cores, stop_flag
 from .tiling import Cut, cut_for, halves, united
 from .watching import MOST_LINES, Budget, Sketch, Watch, some_edges
 
@@ -40,18 +40,42 @@ TILE_BYTES = 1 << 27
 TILES_IN_MEMORY = 8
 """Where memory lacks for all at once, the values of so many tiles fit into it."""
 
+ROOM_OF_TILE = 3
+"""For each byte of its values, what a tile takes at its peak: measured 2 for nets of two layers."""
+
 LEAST_VERTICES = 4096
 """Of a tile: lines along its sides cross about five times as many edges as the root of that, 8 % more vertices."""
 
 
-def tiles_for(network: Network, state: State, budget: Budget) -> int:
-    """Into how many tiles to cut the domain, as the next stage would make very many values; 1 to leave it whole."""
+@dataclass(frozen=True)
+class Division:
+    """How to cut a domain.
+
+    Attributes
+    ----------
+    n_tiles : int
+    n_at_a_time : int
+        So many fit into the memory at the same time.
+    points : (V, 2) float64
+        Of which each tile has about as many.
+    """
+
+    n_tiles: int
+    n_at_a_time: int
+    points: Float64
+
+
+def division_of(network: Network, state: State, budget: Budget) -> Division | None:
+    """How to cut the domain, where the next stage would make very many values; None to leave it whole."""
     stage, n_vertices = network.stages[state.number], state.planar.n_vertices
     n_bytes = 8 * n_vertices * sum(math.prod(network.shapes[name]) for name in stage.kept)
     most, of_tile = MOST_FIRST_BYTES if state.number == 1 else MOST_BYTES, TILE_BYTES
     if state.n_bytes + n_bytes > budget.memory:
         most, of_tile = 0, min(TILE_BYTES, 1 + budget.memory // TILES_IN_MEMORY)
-    return 1 if n_bytes <= most else max(1, min(-(-n_bytes // of_tile), n_vertices // LEAST_VERTICES))
+    n_tiles = min(-(-n_bytes // of_tile), n_vertices // LEAST_VERTICES)
+    if n_bytes <= most or n_tiles < 2:
+        return None
+    return Division(n_tiles, max(1, budget.memory // (ROOM_OF_TILE * n_bytes // n_tiles)), state.planar.points)
 
 
 Computing = Callable[[Slice, Work, Watch], Partition]
@@ -59,14 +83,14 @@ Computing = Callable[[Slice, Work, Watch], Partition]
 
 
 def in_tiles(
-    plane: Slice, n_tiles: int, tile: Computing, whole: Computing, begun: Callable[[], Sketch], work: Work, watch: Watch,
+    plane: Slice, division: Division, tile: Computing, whole: Computing, begun: Callable[[], Sketch], work: Work, watch: Watch,
     tick: Callable[[], None],
 ) -> Partition:
-    """The partition of a slice, its domain cut into tiles that the engine's threads take and join.
+    """The partition of a slice, its domain cut into tiles that several threads take and join.
 
     Parameters
     ----------
-    n_tiles : int
+    division : Division
     tile, whole : callable
         For tiles; for what must stay in one piece. Called by several threads at a time.
     begun : callable
@@ -82,14 +106,40 @@ def in_tiles(
     ------
     OverBudget
         If it would need more than the watch's budget.
+
+    Notes
+    -----
+    Tiles that are computed at the same time share the memory that finished ones leave. Where one needs more than its share, all
+    are computed once more, one after the other: so whether it suffices does not depend on threads.
     """
-    leaves = _leaves(plane.domain, n_tiles)
-    stop = np.zeros(2, np.uint8)
-    shared = _Shared(watch, stop, begun, MOST_LINES // len(leaves), polygon_area(plane.domain))
+    def leaves() -> list[_Tile]:
+        return _leaves(plane.domain, division.n_tiles, division.points)
+
+    n_leaves = len(leaves())
+    if n_leaves == 1:
+        return whole(plane, work, watch)
+    n_threads = min(n_cores(), n_leaves, division.n_at_a_time)
+    try:
+        found = _taken(plane, leaves(), n_threads, tile, whole, begun, work, watch, tick)
+    except OverBudget as over:
+        if n_threads == 1 or over.n_cells > watch.budget.cells or over.n_bytes > watch.budget.memory:
+            raise
+        found = _taken(plane, leaves(), 1, tile, whole, begun, work, watch, tick)
+    work.n_tiles += n_leaves
+    watch.check(found.n_cells, 2 * n_bytes_of(found))
+    return found
+
+
+def _taken(
+    plane: Slice, leaves: list[_Tile], n_threads: int, tile: Computing, whole: Computing, begun: Callable[[], Sketch],
+    work: Work, watch: Watch, tick: Callable[[], None],
+) -> Partition:
+    """See `in_tiles`; `n_threads` of them at a time."""
+    stop = stop_flag()
+    shared = _Shared(watch, n_threads, stop, begun, MOST_LINES // len(leaves), polygon_area(plane.domain))
 
     def take(leaf: _Tile) -> Partition | None:
-        own = Work()
-        part = Watch(shared.tick, Budget(watch.budget.cells, watch.budget.memory // 2, watch.budget.is_asked))
+        own, part = Work(), shared.part()
         try:
             with alone(stop):
                 found = tile(replace(plane, domain=leaf.polygon), own, part)
@@ -111,16 +161,15 @@ def in_tiles(
             shared.works.append(own)
 
     try:
-        results = on_all_cores(take, leaves, tick=tick, stop=stop, is_long=True)
+        results = on_all_cores(take, leaves, tick=tick, stop=stop, is_long=True, n_own=n_threads)
     except Cancelled as cancelled:  # of several threads one may be told of it that only stopped for another
         raise shared.problem or cancelled from None
+    finally:
+        shared.problem = None  # it holds this frame
     for own in shared.works:
         for name, count in vars(own).items():
             setattr(work, name, getattr(work, name) + count)
-    work.n_tiles += len(leaves)
-    found = next(result for result in results if result is not None)
-    watch.check(found.n_cells, 2 * n_bytes_of(found))
-    return found
+    return next(result for result in results if result is not None)
 
 
 @dataclass(eq=False)
@@ -156,16 +205,21 @@ class _Shared:
     """What the threads that take tiles have in common."""
 
     def __init__(
-        self, watch: Watch, stop: NDArray[np.uint8], begun: Callable[[], Sketch], most_lines: int, area: float
+        self, watch: Watch, n_threads: int, stop: NDArray[np.uint8], begun: Callable[[], Sketch], most_lines: int, area: float
     ) -> None:
         self.works: list[Work] = []
         self.problem: BaseException | None = None
-        self._watch, self._stop = watch, stop
+        self._watch, self._n_threads, self._stop = watch, n_threads, stop
         self._adding = threading.Lock()
         self._n_cells = self._n_bytes = 0
         self._begun, self._most_lines, self._area = begun, most_lines, area
         self._lines: list[Float64] = []
         self._share = 0.0
+
+    def part(self) -> Watch:
+        """Over a tile that begins now: with a share of the memory that finished ones leave."""
+        budget = self._watch.budget
+        return Watch(self.tick, Budget(budget.cells, max(1, budget.memory - self._n_bytes) // self._n_threads, budget.is_asked))
 
     def tick(self) -> None:
         """For the threads: stop where another one did, or was told to."""
@@ -190,11 +244,13 @@ class _Shared:
         return replace(begun, segments=np.concatenate([begun.segments, *lines]), share=share)
 
 
-def _leaves(polygon: Float64, n: int, above: _Union | None = None, place: int = 0) -> list[_Tile]:
+def _leaves(polygon: Float64, n: int, points: Float64, above: _Union | None = None, place: int = 0) -> list[_Tile]:
     """The tiles of a polygon, those with lower coordinates first."""
-    cut = cut_for(polygon, n)
+    cut = cut_for(polygon, n, points)
     if cut is None:
         return [_Tile(polygon, above, place)]
-    union = _Union(polygon, above, place, cut)
-    return [leaf for at, (half, m) in enumerate(zip(halves(polygon, *cut), (n // 2, n - n // 2)))
-            for leaf in _leaves(half, m, union, at)]
+    union, (axis, at) = _Union(polygon, above, place, cut), cut
+    is_low = points[:, axis] < at
+    return [leaf for side, (half, m, those) in enumerate(zip(
+                halves(polygon, *cut), (n // 2, n - n // 2), (points[is_low], points[~is_low])))
+            for leaf in _leaves(half, m, those, union, side)]

@@ -112,19 +112,14 @@ class Explorer:
             return None
         return replace(found, asked=plane.domain)
 
-    def update(self, model: Any) -> int:
+    def update(self, network: Network) -> int:
         """Follow another network from now on, such as one with other weights.
-
-        Parameters
-        ----------
-        model : nn.Module, callable of torch operations, or Network
 
         Returns
         -------
         int
             How many of its stages, from the first on, are those of the network before; what they made is kept.
         """
-        network = model if isinstance(model, Network) else lower(model, self.plane.input_shape)
         is_same = same_stages(self.network, network)
         for same, old, new in zip(is_same, self.network.stages, network.stages):
             if same:

@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy  # loads `special` when it is first used
 import torch
 from numpy.typing import NDArray
 
+from .heads import entries_with_head, with_head
 from .layers import Layer
-from .operations import AFFINE, KINKS, OF_ENTRIES, Affine, Kink
+from .operations import AFFINE, KINKS, Affine, Kink
 from .pieces import bends, pieces
 
 FAR = 2.0**400
@@ -325,18 +325,11 @@ class Network:
 
     def with_head(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (..., K), where a sigmoid or tanh was set aside; a softmax stays aside."""
-        if self.head == "tanh":
-            return np.tanh(outputs)
-        return scipy.special.expit(outputs) if self.head in OF_ENTRIES else outputs
+        return entries_with_head(self.head, outputs)
 
     def headed(self, outputs: Any) -> Any:
         """What the model itself returns for outputs (n, K), with every head that was set aside."""
-        name = self.head.strip("_").removeprefix("special_")
-        if name == "argmax":
-            return np.argmax(outputs, axis=1)[:, None].astype(np.float64)
-        if name == "softmax":
-            return scipy.special.softmax(outputs, axis=1)
-        return scipy.special.log_softmax(outputs, axis=1) if name == "log_softmax" else self.with_head(outputs)
+        return with_head(self.head, outputs)
 
     @cached_property
     def limit(self) -> float:

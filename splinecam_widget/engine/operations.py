@@ -359,12 +359,6 @@ KINKS: dict[str, Kink] = {
 }
 """Elementwise CPWL activations by name, and the larger of neighbours (see `selections`)."""
 
-OF_ENTRIES = frozenset({"sigmoid", "special_expit", "tanh"})
-"""Last operations of single entries that are set aside: they keep order, and where a single one is as large as at 0."""
-
-HEADS = OF_ENTRIES | {"softmax", "log_softmax", "_softmax", "_log_softmax", "special_softmax", "special_log_softmax"}
-"""Monotone last operations that are set aside: they keep the order of the logits."""
-
 REPLACEMENTS: dict[str, str] = {
     "gelu": "ReLU or LeakyReLU", "silu": "ReLU or LeakyReLU", "mish": "ReLU or LeakyReLU", "elu": "LeakyReLU",
     "selu": "LeakyReLU", "celu": "LeakyReLU", "softplus": "ReLU",

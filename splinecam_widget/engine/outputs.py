@@ -11,14 +11,17 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 from .errors import UnsupportedModelError, shape_text
-from .operations import HEADS, OF_ENTRIES
+from .heads import HEADS, OF_ENTRIES
 from .sequences import Program
-from .tracing import name_of, shape_of
+from .tracing import operation_of, shape_of
 
 LAYOUTS = frozenset({
-    "squeeze", "unsqueeze", "flatten", "view", "reshape", "_unsafe_view", "clone", "detach", "detach_", "alias", "contiguous",
-    "_to_copy", "to"})
+    "squeeze", "unsqueeze", "flatten", "unflatten", "view", "view_as", "reshape", "reshape_as", "_unsafe_view", "clone",
+    "detach", "alias", "contiguous", "_to_copy", "to"})
 """Operations after which a tensor has the same entries in the same order."""
+
+DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+"""Those as well, where they do not train."""
 
 CHOICES = frozenset({"select", "slice", "permute", "transpose", "t"})
 """Those after which it has some of them, each once at most, in some order."""
@@ -85,50 +88,49 @@ def head_of(result: Any) -> tuple[str, Any]:
     """
     behind: list[fx.Node] = []
     node = result
-    while _is_passed_on(node):
+    while _passes_on(node):
         behind.append(node)
         node = node.args[0]
     name, below = _head_at(node)
-    if not name or (name not in OF_ENTRIES and any(name_of(one) not in LAYOUTS for one in behind)):
+    if not name or (name not in OF_ENTRIES and any(operation_of(one) in CHOICES for one in behind)):
         return "", result
-    if not behind or name == "argmax":  # of which no tensor of outputs is left
+    if name == "argmax" or not behind:  # of a class no tensor of outputs is left
         return name, below
+    if not all(one.meta["val"].dtype.is_floating_point for one in behind):
+        return "", result
     behind[-1].replace_input_with(node, below)
     return name, result
 
 
-def _is_passed_on(node: Any) -> bool:
-    """Whether a node only passes on numbers of one other."""
-    return (isinstance(node, fx.Node) and name_of(node) in LAYOUTS | CHOICES and len(node.all_input_nodes) == 1
-            and isinstance(node.meta.get("val"), torch.Tensor) and _as_good(node.meta["val"].dtype, node.args[0]))
-
-
-def _as_good(dtype: torch.dtype, before: Any) -> bool:
-    """Whether this is the type before, or another one of floats."""
-    value = before.meta.get("val") if isinstance(before, fx.Node) else None
-    if not isinstance(value, torch.Tensor):
+def _passes_on(node: Any) -> bool:
+    """Whether a node only passes on entries of one other tensor."""
+    if not isinstance(node, fx.Node) or operation_of(node) not in LAYOUTS | CHOICES | DROPOUTS:
         return False
-    return value.dtype == dtype or (value.dtype.is_floating_point and dtype.is_floating_point)
+    if operation_of(node) == "view" and any(isinstance(one, torch.dtype) for one in node.args):
+        return False  # bits as numbers of another type
+    tensors = [one for one in node.all_input_nodes if isinstance(one.meta.get("val"), torch.Tensor)]
+    if operation_of(node) in DROPOUTS and node.args[-1] is not False:  # `train`
+        return False
+    return isinstance(node.meta.get("val"), torch.Tensor) and tensors[:1] == [node.args[0]]
 
 
 def _head_at(node: Any) -> tuple[str, Any]:
     """The same where nothing follows the head."""
     if not isinstance(node, fx.Node) or node.op != "call_function" or not node.args:
         return "", node
-    name, below = name_of(node), node.args[0]
-    if node.target is operator.getitem and node.args[1] == 1 and isinstance(below, fx.Node) and name_of(below) == "max":
+    name, below = operation_of(node).strip("_").removeprefix("special_"), node.args[0]
+    if node.target is operator.getitem and node.args[1] == 1 and isinstance(below, fx.Node) and operation_of(below) == "max":
         node, name, below = below, "argmax", below.args[0]  # the places of the largest
     if name == "argmax":
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-        if not _is_over_all(below, axis):
-            return "", node
-        return "argmax", head_of(below)[1]  # what keeps the order under an argmax changes nothing
+        inner, logits = head_of(below) if _is_over_all(below, axis) else ("argmax", below)
+        return ("", node) if inner == "argmax" else ("argmax", logits)  # else what keeps the order changes nothing
     if name == "log":
         inner, logits = _head_at(below)
-        return ("log_softmax", logits) if inner.strip("_") in ("softmax", "special_softmax") else ("", node)
+        return ("log_softmax", logits) if inner == "softmax" else ("", node)
     if name not in HEADS or ("softmax" in name and not _is_over_all(below, node.args[1])):
         return "", node  # over another axis than that of all outputs a softmax does not keep their order
-    return name, below
+    return ("sigmoid" if name == "expit" else name), below
 
 
 def _is_over_all(node: Any, axis: Any) -> bool:

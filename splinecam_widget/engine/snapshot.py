@@ -27,18 +27,20 @@ def snapshot(model: Any) -> tuple[nn.Module, bool]:
         If it cannot be copied.
     """
     if type(model).__name__ == "ExportedProgram":  # whose module takes long to import
-        raise TypeError("model: expected a torch module or a callable, got an ExportedProgram; take its .module()")
+        raise TypeError("model: expected a torch module or a callable, got an ExportedProgram; hand over the "
+                        "module that was exported")
     if not callable(model):
         raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
     if isinstance(model, type):
         raise TypeError(f"model: expected a torch module or a callable, got the class {model.__name__}; make one of it")
     model = _unwrapped(model)
-    _refuse_what_cannot_be_read(model)
     copies = _Copies()
     try:
         if isinstance(model, nn.Module):
             return copies.module(model), copies.was_training
         function = copies.callable(model)
+    except UnsupportedModelError:
+        raise
     except Exception as error:
         raise UnsupportedModelError(f"model: expected a model that can be copied, but copying it failed: {error}") from error
     return _Function(function, copies.modules), copies.was_training
@@ -56,15 +58,14 @@ def _unwrapped(model: Any) -> Any:
     return model
 
 
-def _refuse_what_cannot_be_read(model: Any) -> None:
+def _refuse_what_cannot_be_read(module: nn.Module) -> None:
     """Raise UnsupportedModelError for modules in which there is nothing to read, or not yet."""
-    parts = list(model.named_modules()) if isinstance(model, nn.Module) else [("", model)]
-    for path, part in parts:
+    for path, part in module.named_modules():
         where = f" ({path})" if path else ""
-        if isinstance(part, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+        if isinstance(part, torch.jit.ScriptModule):
             raise UnsupportedModelError(
                 f"model: expected a module in Python, got TorchScript{where}; hand over the module that was scripted or traced")
-        if isinstance(part, nn.Module) and any(map(nn.parameter.is_lazy, part.parameters(recurse=False))):
+        if any(map(nn.parameter.is_lazy, (*part.parameters(recurse=False), *part.buffers(recurse=False)))):
             raise UnsupportedModelError(
                 f"model: expected a module whose parameters have shapes, got {type(part).__name__}{where}; run it on a batch")
 
@@ -93,6 +94,7 @@ class _Copies:
 
     def module(self, module: nn.Module) -> nn.Module:
         is_new = id(module) not in self._memo
+        _refuse_what_cannot_be_read(module)
         for part in module.modules():
             # What was computed, as `weight_norm` and pruning leave it: torch copies no results. They are computed anew.
             for value in vars(part).values():

@@ -194,9 +194,10 @@ def split_cells(
     run = max(1, CELLS_AT_A_TIME * cells.n_cells // max(1, cells.n_cells + n_crossings))
     parts = in_runs(split, cells.n_cells, run, tick, stop, n_crossings**2 > LONG_SPLIT * cells.n_cells)
     n_cells = sum(len(part[3]) for part in parts)
+    is_stopped = bool(stop[0])  # before the next line: who stops it from outside sets both
     if stop[1]:
         raise Cancelled
-    if stop[0] or n_cells > room.cells:
+    if is_stopped or n_cells > room.cells:
         raise OverBudget(n_cells)
     return parts[0] if len(parts) == 1 else _joined(parts, first_chord_vertex, crossings.n_pieces, tick)
 

@@ -139,6 +139,8 @@ def apart(work: Callable[[Callable[[], None]], T], tick: Callable[[], None]) -> 
         is_interrupted.set()
         wait([future])  # until then it may still write
         raise
+    finally:
+        del future  # an error in it holds this frame
 
 
 @contextmanager
@@ -170,7 +172,7 @@ def stop_flag() -> NDArray[np.uint8]:
 
 def on_all_cores(
     work: Callable[..., T], *tasks: Iterable[Any], tick: Callable[[], None] = lambda: None, stop: Any = None,
-    is_long: bool = False,
+    is_long: bool = False, n_own: int | None = None,
 ) -> list[T]:
     """`[work(*task) for task in zip(*tasks)]`, several at a time, in order.
 
@@ -185,6 +187,8 @@ def on_all_cores(
         All set to 1 when one of them or `tick` raises, for tasks that look at it.
     is_long : bool
         Whether a task takes long, so that this thread only looks whether they should go on.
+    n_own : int or None
+        So many threads are made for these tasks alone: as long as they last, other work would wait for the engine's.
     """
     todo = list(zip(*tasks))
     if not todo:
@@ -212,8 +216,9 @@ def on_all_cores(
             end()
             raise
 
-    is_taking = _is_entered() and not is_long
-    waiting = {_pool().submit(take) for _ in range(min(n_cores(), len(todo)) - is_taking)}
+    is_taking = _is_entered() and not is_long and n_own is None
+    own = None if n_own is None else ThreadPoolExecutor(n_own, "splinecam-tile", enter, (1,))
+    waiting = {(own or _pool()).submit(take) for _ in range(min(n_own or n_cores(), len(todo)) - is_taking)}
     try:
         if is_taking:
             take(tick)
@@ -227,6 +232,10 @@ def on_all_cores(
         end()
         wait({future for future in waiting if not future.cancel()})
         raise
+    finally:
+        waiting = done = future = None  # type: ignore[assignment]  # an error in one holds this frame, and all that it knows
+        if own is not None:
+            own.shutdown()
     return found
 
 

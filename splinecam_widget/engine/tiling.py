@@ -31,6 +31,9 @@ OFF_GRID = (math.sqrt(5) - 1) / 64
 HALVINGS = 24
 """To find where a share of an area ends: to within 2^-24 of its width."""
 
+THINNEST = 1e-3
+"""Of a polygon's width: no part is thinner, however many points are in it."""
+
 STRIPS = (0.05, 0.11, 0.23)
 """Half widths, in shares of the narrower part, of what is computed anew about a seam that does not fit."""
 
@@ -107,10 +110,10 @@ def _mended(
     return None if upper is None else _joined(first, upper, polygon, (axis, start))
 
 
-def cut_for(polygon: Float64, n: int) -> Cut | None:
+def cut_for(polygon: Float64, n: int, points: Float64 | None = None) -> Cut | None:
     """Where to cut a polygon for `n` tiles: the axis along which it is longer, and the coordinate; None to leave it whole.
 
-    The lower part gets `n // 2` tiles and about as large a share of the area.
+    The lower part gets `n // 2` tiles and about as large a share of the area, or of points (V, 2) inside, where there are any.
     """
     if n < 2:
         return None
@@ -120,7 +123,19 @@ def cut_for(polygon: Float64, n: int) -> Cut | None:
     if np.abs(polygon).max() * n > MAX_ZOOM * STRIPS[0] * lengths.min():
         return None
     at = _quantile(polygon, axis, (n // 2 + OFF_GRID) / n)
+    if points is not None and len(points) > n:
+        at = _between(points[:, axis], (n // 2 + OFF_GRID) / n, polygon[:, axis])
     return None if (polygon[:, axis] == at).any() else (axis, at)
+
+
+def _between(places: Float64, share: float, side: Float64) -> float:
+    """The coordinate below which such a share of places are, between two of them; not so near the ends that strips are thin."""
+    at = int(share * len(places))
+    low, high = np.partition(places, (at - 1, at))[at - 1 : at + 1].tolist()
+    start, end = float(side.min()), float(side.max())
+    margin = THINNEST * (end - start)
+    found: float = min(max((low + high) / 2, start + margin), end - margin)
+    return found
 
 
 def _quantile(polygon: Float64, axis: int, share: float) -> float:
