@@ -208,7 +208,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         return f"SplineCamWidget({sizes_text(self.input_shape or ())} inputs; {text or 'waiting'})"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _GIVEN_ONCE and type(self) is SplineCamWidget:
+        if name in _GIVEN_ONCE and not hasattr(type(self), name):  # which a class of the user's may have
             instead = "call update(model)" if name == "model" else "make another widget"
             raise AttributeError(f"{name}: it is given when the widget is made, and setting it changes nothing; {instead}")
         super().__setattr__(name, value)
