@@ -1,7 +1,7 @@
 """One slice in tiles, in this process: where the values at all of its vertices would take too much memory at once.
 
 A computation knows before each stage how many values it is about to make. Where these are very many, it is begun anew, tile by
-tile, so what it takes does not grow with their number: 2-2000-1500-1 on the square of side 2 (2,069,098 cells) takes 1 GiB
+tile, so what it takes does not grow with their number: 2-2000-1500-1 on the square of side 2 (2,069,098 cells) takes 1.2 GiB
 where all at once takes 9. Tiles are also what several threads share best. Which they are depends on the network and the slice
 alone, where the memory suffices.
 """
