@@ -80,7 +80,7 @@ export class CertificateBadge {
     this.show("pending", this.figures.map(([name]) => [name, UNKNOWN]));
   }
 
-  /** Out of sight beside an error: what was asked for last is not the picture that was checked. Its room stays. */
+  /** Out of sight beside an error or a sketch: what is asked for is not the picture that was checked. Its room stays. */
   setAside(isAside: boolean): void {
     assign(this.el.dataset, { aside: String(isAside) });
     if (isAside && !this.panel.hidden) {

@@ -349,11 +349,12 @@ export class Session {
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
-    const isEmpty = this.picture === null && this.slice?.isSketched !== true;
+    const isSketched = this.slice?.isSketched === true;
+    const isEmpty = this.picture === null && !isSketched;
     // Where nothing could be drawn yet there is nothing to show but why.
     this.panels.hidden = view.state === "refused" || (isEmpty && view.state === "error");
     this.slice?.setNotice(isEmpty && isStale ? view.text : "");
-    this.certificate.setAside(view.state === "error" || view.state === "refused");
+    this.certificate.setAside(view.state === "error" || view.state === "refused" || isSketched);
     const isClosed = view.state === "closed";
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);

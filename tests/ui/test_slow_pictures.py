@@ -46,9 +46,13 @@ PART = "p = SplineCamWidget(net, images[0], images[1], images[2], images=images,
 
 NOTE_SKETCHES = """() => {
     window.sketches = [];
+    window.badges = [];
     const watch = new MutationObserver(() => {
         const text = document.querySelector('.sc-status-text').textContent;
-        if (document.querySelector('.sc-sketched')) window.sketches.push(text);
+        if (document.querySelector('.sc-sketched')) {
+            window.sketches.push(text);
+            window.badges.push(document.querySelector('[aria-label=Certificate]').dataset.aside);
+        }
     });
     watch.observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
 }"""
@@ -104,6 +108,7 @@ def test_lines_then_the_picture_and_the_middle_of_what_is_too_much(notebook: Not
     assert sketched.count() == 0
     said = page.evaluate("window.sketches")
     assert any("lines of the first" in text for text in said), said
+    assert set(page.evaluate("window.badges")) == {"true"}, "the picture before was checked, not this one"
     shot(notebook, "picture")
     assert status.cells == notebook.kernel_json("print(w.wait().n_cells)")
     assert status.cells == notebook.kernel_json("print(compute_partition(net, w.plane).n_cells)")
