@@ -163,11 +163,21 @@ def test_a_wide_net_is_drawn_tile_by_tile(notebook: Notebook) -> None:
     widget.drag("Anchor B on the board", widget.place(BOARD, 0.35, 0.4), steps=4)
     page.wait_for_function("window.sketches.some(text => text.includes('all of them on'))", timeout=1e3 * SECONDS)
     shot(notebook, "tiles")
-    status = widget.wait_exact(after=first.sequence, seconds=SECONDS)
+    dragged = widget.wait_exact(after=first.sequence, seconds=SECONDS)
+    shot(notebook, "tiles-done")
+    assert notebook.kernel_json("print(w.status['cells'], end='')") == dragged.cells > 200_000
+    assert notebook.kernel_json("print(int(w.partition.certificate().is_sound))") == 1
+
+    # A hand asks for many planes, and each has sketches of its own. These are of one.
+    page.evaluate("window.sketches.length = 0")
+    cells = notebook.kernel_json("w.x2 = images[7]\nprint(w.wait().n_cells, end='')")
+    assert cells != dragged.cells
+    page.wait_for_function(
+        "n => { const { state, cells } = document.querySelector('[aria-label=Status]').dataset; return state === 'exact' && +cells === n; }",
+        arg=cells, timeout=1e3 * SECONDS,
+    )
     said = page.evaluate("window.sketches")
     shares = [float(text.split("all of them on ")[1].split("%")[0].strip()) for text in said if "all of them on" in text]
+    assert len(set(shares)) > 1
     assert shares == sorted(shares)
     assert 0 < shares[0] < 100
-    shot(notebook, "tiles-done")
-    assert notebook.kernel_json("print(w.status['cells'], end='')") == status.cells > 200_000
-    assert notebook.kernel_json("print(int(w.partition.certificate().is_sound))") == 1
