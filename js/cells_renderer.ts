@@ -10,11 +10,11 @@ import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
 import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
-import { areStroked, EDGE_WIDTH, edgeAlpha, idAlpha } from "./edges.ts";
+import { areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, MAX_STROKED_LINES } from "./edges.ts";
 import type { Point } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
-import { strokeCellEdges, strokeSegments } from "./strokes.ts";
+import { strokeCellEdges, strokePairs, strokeSegments } from "./strokes.ts";
 
 const EDGE = "18, 22, 33";
 /** Under the lines of a sketch: no colour of a class or a scale. */
@@ -178,12 +178,29 @@ export class ConvexCellsView extends RendererView {
       raster.fill(pieces, this.piecePixels, picture.pieceColours, false);
     }
     if (!areStroked(picture, map, ratio)) {
-      raster.strokeIds(Math.round(256 * idAlpha(edgeAlpha(picture, map, ratio), ratio)));
+      raster.strokeIds(Math.round(256 * idAlpha(this.edgeAlpha(picture, map, ratio), ratio)));
+    }
+    const { lines, lineEnds } = picture;
+    const alpha = lines === null ? 0 : lineAlpha(picture, lines.n_edges, map, ratio);
+    const areLinesStroked = lineEnds.length / 2 <= MAX_STROKED_LINES;
+    if (!areLinesStroked) {
+      raster.strokePairs(lineEnds, this.pixels, Math.round(256 * Math.min(1, alpha * LINE_WIDTH * ratio)));
     }
     image.width = width;
     image.height = height;
     const data = new ImageData(new Uint8ClampedArray(raster.rgba.buffer), width, height);
-    context2d(image).putImageData(data, 0, 0);
+    const ctx = context2d(image);
+    ctx.putImageData(data, 0, 0);
+    if (areLinesStroked && lineEnds.length > 0) {
+      ctx.strokeStyle = `rgba(${EDGE}, ${alpha.toFixed(3)})`;
+      ctx.lineWidth = LINE_WIDTH * ratio;
+      strokePairs(ctx, this.pixels, lineEnds, width, height);
+    }
+  }
+
+  /** Where a layer's lines are shown, all other edges are faint. */
+  private edgeAlpha(picture: PictureMessage, map: PixelMap, ratio: number): number {
+    return (picture.lines === null ? 1 : BESIDE_LINES) * edgeAlpha(picture, map, ratio);
   }
 
   private paintVectors(
@@ -195,7 +212,7 @@ export class ConvexCellsView extends RendererView {
     ratio: number,
   ): void {
     if (areStroked(picture, map, ratio)) {
-      ctx.strokeStyle = `rgba(${EDGE}, ${edgeAlpha(picture, map, ratio).toFixed(3)})`;
+      ctx.strokeStyle = `rgba(${EDGE}, ${this.edgeAlpha(picture, map, ratio).toFixed(3)})`;
       ctx.lineWidth = EDGE_WIDTH * ratio;
       strokeCellEdges(ctx, picture, this.pixels, width, height);
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { areStroked, EDGE_WIDTH, edgeAlpha, idAlpha } from "./edges.ts";
+import { areStroked, EDGE_WIDTH, edgeAlpha, idAlpha, lineAlpha } from "./edges.ts";
 import { Raster, type PixelMap } from "./raster.ts";
 
 const SIDE = 400;
@@ -58,4 +58,13 @@ test("edges are stroked where cells are large enough and not too many, and fade 
     assert.equal(edgeAlpha(...counted(4, 500, ratio)), 0.55);
     assert.ok(Math.abs(edgeAlpha(...counted(10_000, 500, ratio)) - (0.55 * 5) / 14) < 1e-12);
   }
+});
+
+test("few lines are strong, and many in little room fade as edges do", () => {
+  const [picture, map, ratio] = counted(100, 500, 2);
+  assert.equal(lineAlpha(picture, 10, map, ratio), 0.92);
+  const [dense, , ] = counted(50_000, 500, 2);
+  const many = lineAlpha(picture, 100_000, map, ratio);
+  assert.ok(many < 0.3);
+  assert.ok(Math.abs(many / edgeAlpha(dense, map, ratio) - 0.92 / 0.55) < 1e-9);
 });

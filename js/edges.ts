@@ -8,6 +8,8 @@ import { polygonArea } from "./geometry.ts";
 import type { PictureMessage } from "./protocol.ts";
 import type { PixelMap } from "./raster.ts";
 
+/** Of a partition, about: in a plane of lines, four of them meet at each vertex. */
+const EDGES_A_CELL = 2;
 /** Width of a stroke in CSS pixels. */
 export const EDGE_WIDTH = 0.8;
 /** Mean cell width, in CSS pixels, below which edges come from the id buffer: no worse to look at, and paths cost more. */
@@ -20,6 +22,12 @@ const MAX_STROKED_CELLS = 60_000;
 /** Mean cell width, in CSS pixels, at which edges have their full weight; they fade below. */
 const FULL_EDGE_CELL = 14;
 const EDGE_ALPHA = 0.55;
+/** Width, in CSS pixels, and opacity of the lines of a layer that was chosen, and how strong all other edges are beside them. */
+export const LINE_WIDTH = 1.3;
+const LINE_ALPHA = 0.92;
+export const BESIDE_LINES = 0.35;
+/** Edges of a layer above which its lines are pixels and no strokes: so many strokes take longer than all cells. */
+export const MAX_STROKED_LINES = 60_000;
 /**
  * Width in device pixels of an edge in the id buffer, over all directions: a pixel counts where the one to the right or the one
  * below differs, which makes |cos t| + |sin t| one way up and max(|cos t|, |sin t|) the other, (2 + √2) / π in the mean.
@@ -37,6 +45,12 @@ export function areStroked(picture: Counted, map: PixelMap, ratio: number): bool
 /** Opacity of a stroke; edges fade where cells are so small that only edges would be seen. */
 export function edgeAlpha(picture: Counted, map: PixelMap, ratio: number): number {
   return EDGE_ALPHA * Math.min(1, cellWidth(picture, map, ratio) / FULL_EDGE_CELL);
+}
+
+/** Opacity of the lines of a layer with so many edges; they fade as edges do, where they lie as close. */
+export function lineAlpha(picture: Counted, n_edges: number, map: PixelMap, ratio: number): number {
+  const likeCells = { ...picture, n_cells: n_edges / EDGES_A_CELL };
+  return (LINE_ALPHA / EDGE_ALPHA) * edgeAlpha(likeCells, map, ratio);
 }
 
 /** Opacity of the pixels of an edge in the id buffer that is as strong as a stroke of opacity `alpha`. */

@@ -95,15 +95,21 @@ export class Inspector {
       element("span", { class: "sc-inspector-cell" }, cell < 0 ? "No cell" : `Cell ${formatCount(cell)}`),
       element("strong", { title: said }, said),
     );
-    const facts: (readonly [string, string])[] = [
+    const facts: (readonly [string, string, string?])[] = [
       ["u", formatPoint(u)],
       [answer?.is_cut === true ? "area in view" : "area", formatNumber(answer?.area)],
       ["slope", formatNumber(answer?.slope)],
     ];
-    if (answer?.distance !== null && answer?.distance !== undefined) {
-      facts.push(["to boundary", formatNumber(answer.distance)]);
+    const { edge = null, distance = null } = answer ?? {};
+    if (distance !== null) {
+      facts.push(["to boundary", (distance.is_bound ? "≥ " : "") + formatNumber(distance.value), distance.is_bound ? "It may be nearer outside the view" : ""]);
     }
-    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [element("span", { class: "sc-fact-name" }, name), element("span", {}, value)]));
+    if (edge !== null) {
+      facts.push(["edge of", `layer ${edge.layer}, unit ${formatCount(edge.unit)}`, `The nearest edge, ${formatNumber(edge.distance)} away: ${edge.name}`]);
+    }
+    this.facts.replaceChildren(
+      ...facts.flatMap(([name, value, more = ""]) => [element("span", { class: "sc-fact-name" }, name), element("span", { title: more }, value)]),
+    );
   }
 }
 

@@ -1,11 +1,13 @@
-/** What the colours of the slice mean. */
+/** What the colours of the slice mean, and its lines where they are those of one layer. */
 
 import { element } from "./dom.ts";
-import { formatNumber } from "./format.ts";
-import type { Legend as LegendMessage } from "./protocol.ts";
+import { formatCount, formatNumber } from "./format.ts";
+import type { Legend as LegendMessage, Lines } from "./protocol.ts";
 
 export class Legend {
-  readonly el = element("div", { class: "sc-legend", role: "group", "aria-label": "Legend" });
+  private readonly key = element("div", { class: "sc-legend-key" });
+  private readonly lines = element("div", { class: "sc-legend-lines", hidden: true });
+  readonly el = element("div", { class: "sc-legend", role: "group", "aria-label": "Legend" }, this.key, this.lines);
   private shown = "";
 
   update(legend: LegendMessage): void {
@@ -17,14 +19,23 @@ export class Legend {
     this.el.dataset["kind"] = legend.kind;
     switch (legend.kind) {
       case "classes":
-        this.el.replaceChildren(...legend.entries.map(({ name, colour }) => entry(name, colour)));
+        this.key.replaceChildren(...legend.entries.map(({ name, colour }) => entry(name, colour)));
         break;
       case "scale":
-        this.el.replaceChildren(...scale(legend));
+        this.key.replaceChildren(...scale(legend));
         break;
       case "none":
-        this.el.replaceChildren(element("span", { class: "sc-legend-title" }, legend.title));
+        this.key.replaceChildren(element("span", { class: "sc-legend-title" }, legend.title));
         break;
+    }
+  }
+
+  updateLines(lines: Lines | null): void {
+    this.lines.hidden = lines === null;
+    if (lines !== null) {
+      const { layer, name, n_units: nUnits, n_bent: nBent, n_edges: nEdges } = lines;
+      const said = `layer ${layer}, ${name}: ${formatCount(nBent)} of ${formatCount(nUnits)} units bend here, along ${formatCount(nEdges)} edges`;
+      this.lines.replaceChildren(element("span", { class: "sc-legend-line", "aria-hidden": "true" }), said);
     }
   }
 

@@ -32,6 +32,8 @@ export interface Traits {
   _request: Request | Record<string, never>;
   color_by: string;
   _colourings: readonly string[];
+  layer: number | null;
+  _layers: readonly string[];
   status: Status | Record<string, never>;
   error: string;
 }

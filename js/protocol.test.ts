@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, words, type BoardMessage, type InspectionMessage, type PictureMessage, type SketchMessage } from "./protocol.ts";
+import { decode, words, type BoardMessage, type InspectionMessage, type LinesMessage, type PictureMessage, type SketchMessage } from "./protocol.ts";
 
 /** A typed array as a DataView at an odd place of a larger buffer, as a websocket frame gives it. */
 function framed(array: ArrayBufferView, offset: number): DataView {
@@ -35,6 +35,7 @@ test("a picture's buffers go where the protocol says", () => {
     Float32Array.of(4, 5),
     Uint32Array.of(0, 1),
     Uint32Array.of(9),
+    Uint32Array.of(2, 1),
   ].map((array, i) => framed(array, i));
   const picture = decode({ kind: "picture", sequence: 3 } as { kind: string }, buffers) as PictureMessage;
   assert.equal(picture.sequence, 3);
@@ -44,6 +45,7 @@ test("a picture's buffers go where the protocol says", () => {
   assert.deepEqual([...picture.piecePoints], [4, 5]);
   assert.deepEqual([...picture.pieceOffsets], [0, 1]);
   assert.deepEqual([...picture.pieceColours], [9]);
+  assert.deepEqual([...picture.lineEnds], [2, 1]);
 });
 
 test("a board's image stands third for a map and first for a plane", () => {
@@ -66,6 +68,13 @@ test("an inspection may have no picture", () => {
 
 test("an unknown kind is an error", () => {
   assert.throws(() => decode({ kind: "surprise" }, []), /surprise/);
+});
+
+test("lines of a layer are pairs of vertices", () => {
+  const content = { kind: "lines", number: 4, lines: { layer: 1 } } as { kind: string };
+  const message = decode(content, [framed(Uint32Array.of(0, 5), 3)]) as LinesMessage;
+  assert.equal(message.lines?.layer, 1);
+  assert.deepEqual([...message.lineEnds], [0, 5]);
 });
 
 test("a sketch's lines are its only buffer", () => {

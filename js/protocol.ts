@@ -70,7 +70,23 @@ export interface Colouring {
   readonly pieceColours: Uint32Array;
 }
 
-export interface PictureMessage extends Colouring {
+/** Where the units of one layer bend. */
+export interface Lines {
+  readonly layer: number;
+  readonly name: string;
+  readonly n_units: number;
+  /** Units that bend anywhere on show. */
+  readonly n_bent: number;
+  readonly n_edges: number;
+}
+
+/** The lines on show, and the ends of their edges as pairs of vertices. */
+export interface Drawn {
+  readonly lines: Lines | null;
+  readonly lineEnds: Uint32Array;
+}
+
+export interface PictureMessage extends Colouring, Drawn {
   readonly kind: "picture";
   readonly sequence: number;
   readonly view_id: string | null;
@@ -132,6 +148,12 @@ export interface ColoursMessage extends Colouring {
   readonly legend: Legend;
 }
 
+/** Of picture `number`. */
+export interface LinesMessage extends Drawn {
+  readonly kind: "lines";
+  readonly number: number;
+}
+
 export interface FailedMessage {
   readonly kind: "failed";
   readonly sequence: number;
@@ -154,7 +176,10 @@ export interface InspectionMessage {
   readonly is_class: boolean;
   readonly values: readonly { readonly name: string; readonly value: number }[];
   readonly slope: number | null;
-  readonly distance: number | null;
+  /** The nearest of the cell's edges inside the domain, and the unit that bends there. */
+  readonly edge: { readonly layer: number; readonly unit: number; readonly name: string; readonly distance: number } | null;
+  /** To the decision boundary within the slice; a bound where it may be nearer outside the domain. */
+  readonly distance: { readonly value: number; readonly is_bound: boolean } | null;
   readonly picture_size: readonly [number, number] | null;
   readonly error: string;
   readonly picture: Png | null;
@@ -167,6 +192,7 @@ export type Message =
   | SketchMessage
   | CertificateMessage
   | ColoursMessage
+  | LinesMessage
   | FailedMessage
   | InspectionMessage;
 
@@ -236,11 +262,14 @@ export function decode(content: { readonly kind: string } & object, buffers: rea
         piecePoints: words(Float32Array, buffers[5]),
         pieceOffsets: words(Uint32Array, buffers[6]),
         pieceColours: words(Uint32Array, buffers[7]),
+        lineEnds: words(Uint32Array, buffers[8]),
       };
     case "sketch":
       return { ...(content as SketchMessage), segments: words(Float32Array, buffers[0]) };
     case "colours":
       return { ...(content as ColoursMessage), ...colouring(buffers, 0) };
+    case "lines":
+      return { ...(content as LinesMessage), lineEnds: words(Uint32Array, buffers[0]) };
     case "certificate":
       return content as CertificateMessage;
     case "failed":

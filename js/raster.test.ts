@@ -129,6 +129,39 @@ test("edges from ids darken only where ids change", () => {
   assert.equal(raster.rgba[2], 0xff808080);
 });
 
+/** A white raster on which the pieces of a polyline were drawn. */
+function drawn(size: number, points: readonly number[]): number[] {
+  const raster = new Raster();
+  raster.reset(size, size);
+  raster.rgba.fill(0xffffffff);
+  const n = points.length / 2;
+  raster.strokePairs(Uint32Array.from({ length: 2 * (n - 1) }, (_, i) => (i + 1) >> 1), Float64Array.from(points), 128);
+  return [...raster.rgba];
+}
+
+test("a line in many short pieces is the same pixels as the whole, each darkened once", () => {
+  const random = randomNumbers(4);
+  for (let round = 0; round < 200; round++) {
+    const [x0, y0, x1, y1] = Array.from({ length: 4 }, () => 60 * random() - 10);
+    const stops = [0, ...Array.from({ length: 30 }, random).sort((a, b) => a - b), 1];
+    const pieces = drawn(40, stops.flatMap((t) => [x0 + t * (x1 - x0), y0 + t * (y1 - y0)]));
+    const whole = drawn(40, [x0, y0, x1, y1]);
+    // A crossing on the line between two pixels may round to either.
+    const differing = whole.filter((colour, at) => colour !== pieces[at]).length;
+    assert.ok(differing <= 2, `${differing} pixels differ`);
+    assert.equal(drawn(40, [x1, y1, x0, y0]).filter((colour) => colour !== 0xffffffff).length, whole.filter((colour) => colour !== 0xffffffff).length);
+    for (const colour of pieces) {
+      assert.ok(colour === 0xffffffff || colour === 0xff7f7f7f, colour.toString(16));
+    }
+    const steps = Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0));
+    const isInside = [x0, y0, x1, y1].every((value) => value >= 0 && value <= 40);
+    if (isInside) {
+      const count = whole.filter((colour) => colour !== 0xffffffff).length;
+      assert.ok(Math.abs(count - steps) <= 1, `${count} pixels for ${steps}`);
+    }
+  }
+});
+
 test("100,000 cells are filled in well under a frame of a slide show", () => {
   const n = 316;
   const points = Float32Array.from({ length: 2 * (n + 1) ** 2 }, (_, k) => (k % 2 === 0 ? (k / 2) % (n + 1) : Math.floor(k / 2 / (n + 1))));

@@ -118,10 +118,35 @@ export class Raster {
       for (let at = row * width, stop = at + width - 1; at < stop; at++) {
         const id = ids[at];
         if (id !== ids[at + 1] || id !== ids[at + width]) {
-          const colour = rgba[at];
-          const redBlue = (((colour & 0xff00ff) * keep) >>> 8) & 0xff00ff;
-          const green = (((colour & 0x00ff00) * keep) >>> 8) & 0x00ff00;
-          rgba[at] = (colour & 0xff000000) | redBlue | green;
+          rgba[at] = darkened(rgba[at], keep);
+        }
+      }
+    }
+  }
+
+  /**
+   * Darkens the pixels along segments between pairs of points, `strength` of 256.
+   *
+   * One for each row or column whose middle a segment crosses, whichever it runs along: the short segments of a long line make
+   * the pixels of the whole one, none twice.
+   */
+  strokePairs(ends: Uint32Array, pixels: Float64Array, strength: number): void {
+    const { width, height, rgba } = this;
+    const keep = 256 - strength;
+    for (let i = 0; i + 1 < ends.length; i += 2) {
+      const a = 2 * ends[i];
+      const b = 2 * ends[i + 1];
+      const isSteep = Math.abs(pixels[b + 1] - pixels[a + 1]) > Math.abs(pixels[b] - pixels[a]);
+      const along = isSteep ? 1 : 0;
+      const [from, to] = pixels[a + along] <= pixels[b + along] ? [a, b] : [b, a];
+      const start = pixels[from + along];
+      const slope = (pixels[to + 1 - along] - pixels[from + 1 - along]) / (pixels[to + along] - start);
+      const stop = Math.min(isSteep ? height : width, Math.ceil(pixels[to + along] - 0.5));
+      for (let k = Math.max(0, Math.ceil(start - 0.5)); k < stop; k++) {
+        const across = Math.floor(pixels[from + 1 - along] + (k + 0.5 - start) * slope);
+        if (across >= 0 && across < (isSteep ? width : height)) {
+          const at = isSteep ? k * width + across : across * width + k;
+          rgba[at] = darkened(rgba[at], keep);
         }
       }
     }
@@ -133,6 +158,13 @@ export class Raster {
     const isInside = column >= 0 && column < this.width && row >= 0 && row < this.height;
     return isInside ? this.ids[row * this.width + column] : NO_POLYGON;
   }
+}
+
+/** A colour with `keep` of 256 parts of its light. */
+function darkened(colour: number, keep: number): number {
+  const redBlue = (((colour & 0xff00ff) * keep) >>> 8) & 0xff00ff;
+  const green = (((colour & 0x00ff00) * keep) >>> 8) & 0x00ff00;
+  return ((colour & 0xff000000) | redBlue | green) >>> 0;
 }
 
 /** Interleaved points in pixels, written to `into` when it is large enough. */

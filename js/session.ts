@@ -101,6 +101,10 @@ export class Session {
           model.set("color_by", value);
           model.save_changes();
         },
+        onLayer: (layer) => {
+          model.set("layer", layer);
+          model.save_changes();
+        },
       },
       signal,
     );
@@ -116,10 +120,13 @@ export class Session {
     this.listen("change:error", () => this.updateError());
     this.listen("change:color_by", () => this.updateColourings());
     this.listen("change:_colourings", () => this.updateColourings());
+    this.listen("change:layer", () => this.updateLayers());
+    this.listen("change:_layers", () => this.updateLayers());
     this.listen("msg:custom", (content: { kind: string }, buffers: DataView[]) => this.receive(content, buffers));
     this.guard(() => {
       this.theme.update();
       this.updateColourings();
+      this.updateLayers();
       this.updateError();
       this.updateStatus();
       this.buildSlice();
@@ -207,6 +214,12 @@ export class Session {
         this.legend.update(message.legend);
         this.slice?.recolour(message);
         break;
+      case "lines":
+        if (message.number === this.picture?.number) {
+          this.legend.updateLines(message.lines);
+          this.slice?.setLines(message);
+        }
+        break;
       case "failed":
         this.errors.update("request", message.title, message.message);
         this.slice?.endSketch();
@@ -247,6 +260,7 @@ export class Session {
     this.settle(picture.sequence, picture.view_id);
     this.errors.update("request", "", "");
     this.legend.update(picture.legend);
+    this.legend.updateLines(picture.lines);
     this.board.setPicture(picture);
     if (this.anchors !== null) {
       this.tray.update(this.anchors);
@@ -384,6 +398,10 @@ export class Session {
 
   private updateColourings(): void {
     this.sliceBar.update(this.model.get("_colourings"), this.model.get("color_by"));
+  }
+
+  private updateLayers(): void {
+    this.sliceBar.updateLayers(this.model.get("_layers"), this.model.get("layer"));
   }
 
   private updateError(): void {

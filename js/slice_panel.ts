@@ -10,7 +10,7 @@ import { clamped, fitted, fromPixel, toPixel, type Point, type Rect, type Size }
 import { Handles } from "./handles.ts";
 import { Outline } from "./outline.ts";
 import { SlicePlot, type Frame } from "./plot.ts";
-import type { ColoursMessage, PictureMessage, SketchMessage } from "./protocol.ts";
+import type { ColoursMessage, LinesMessage, PictureMessage, SketchMessage } from "./protocol.ts";
 import type { ThemeColours } from "./theme.ts";
 import { formatPlace } from "./format.ts";
 import type { Limits } from "./limits.ts";
@@ -184,9 +184,11 @@ export class SlicePanel {
   endSketch(): void {
     if (this.isSketched) {
       this.setSketched(null);
-      this.plot.sketch(null);
-      if (this.picture !== null) {
+      if (this.picture === null) {
+        this.plot.sketch(null);
+      } else {
         this.view = this.picture.view;
+        this.plot.show(this.picture); // its colours may have changed since
       }
     }
   }
@@ -202,9 +204,19 @@ export class SlicePanel {
   }
 
   recolour({ colours, piecePoints, pieceOffsets, pieceColours, legend }: ColoursMessage): void {
+    this.amend({ colours, piecePoints, pieceOffsets, pieceColours, legend });
+  }
+
+  setLines({ lines, lineEnds }: LinesMessage): void {
+    this.amend({ lines, lineEnds });
+  }
+
+  private amend(changed: Partial<PictureMessage>): void {
     if (this.picture !== null) {
-      this.picture = { ...this.picture, colours, piecePoints, pieceOffsets, pieceColours, legend };
-      this.plot.show(this.picture);
+      this.picture = { ...this.picture, ...changed };
+      if (!this.isSketched) {
+        this.plot.show(this.picture);
+      }
     }
   }
 

@@ -54,6 +54,23 @@ export function strokeSegments(pen: Pen, pixels: Float64Array, n: number, width:
   pen.stroke();
 }
 
+/** Strokes segments between pairs of points. */
+export function strokePairs(pen: Pen, pixels: Float64Array, ends: Uint32Array, width: number, height: number): void {
+  let count = 0;
+  pen.beginPath();
+  for (let i = 0; i + 1 < ends.length; i += 2) {
+    if (segment(pen, pixels, 2 * ends[i], 2 * ends[i + 1], width, height)) {
+      count += 1;
+      if (count === SEGMENTS_PER_PATH) {
+        pen.stroke();
+        pen.beginPath();
+        count = 0;
+      }
+    }
+  }
+  pen.stroke();
+}
+
 function segment(pen: Pen, pixels: Float64Array, a: number, b: number, width: number, height: number): boolean {
   const x0 = pixels[a];
   const y0 = pixels[a + 1];

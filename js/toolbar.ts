@@ -66,10 +66,15 @@ export class SliceBar {
   readonly el = element("div", { class: "sc-bar-header" });
   private readonly select = element("select", { class: "sc-select", "aria-label": "Colour by" });
 
-  constructor(events: ZoomEvents & { onColorBy(value: string): void }, signal: AbortSignal) {
+  private readonly lines = element("select", { class: "sc-select", "aria-label": "Lines of" });
+  private readonly linesLabel = element("label", { class: "sc-field" }, element("span", {}, "Lines"), this.lines);
+
+  constructor(events: ZoomEvents & { onColorBy(value: string): void; onLayer(layer: number | null): void }, signal: AbortSignal) {
     this.select.addEventListener("change", () => events.onColorBy(this.select.value), { signal });
+    this.lines.addEventListener("change", () => events.onLayer(this.lines.value === "" ? null : Number(this.lines.value)), { signal });
     const label = element("label", { class: "sc-field" }, element("span", {}, "Colour by"), this.select);
-    this.el.append(element("span", { class: "sc-panel-title" }, "Slice"), label, zoomButtons("slice", events, signal));
+    this.el.append(
+      element("span", { class: "sc-panel-title" }, "Slice"), label, this.linesLabel, zoomButtons("slice", events, signal));
   }
 
   update(colourings: readonly string[], colorBy: string): void {
@@ -77,6 +82,15 @@ export class SliceBar {
       this.select.replaceChildren(...colourings.map((value) => element("option", { value }, COLOURING_NAMES[value] ?? value)));
     }
     this.select.value = colorBy;
+  }
+
+  updateLayers(layers: readonly string[], layer: number | null): void {
+    const texts = ["all layers", ...layers.map((name, i) => `layer ${i}, ${name}`)];
+    if ([...this.lines.options].map(({ text }) => text).join() !== texts.join()) {
+      this.lines.replaceChildren(...texts.map((text, i) => element("option", { value: i === 0 ? "" : String(i - 1) }, text)));
+    }
+    this.lines.value = layer === null ? "" : String(layer);
+    this.linesLabel.hidden = layers.length === 0;
   }
 
   destroy(): void {

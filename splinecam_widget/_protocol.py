@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 from ._board import ImageBoard, PlaneBoard
 from ._images import Renderer
@@ -14,7 +13,6 @@ from ._scene import Shown, Sketched
 from .analysis.colours import Colouring, class_words, hex_of
 from .engine.arrays import Float64
 from .engine.certificate import Certificate
-from .engine.evaluation import evaluate
 from .engine.slices import Slice
 
 Message = tuple[dict[str, Any], list[bytes]]
@@ -67,7 +65,7 @@ def anchors_message(
 
 
 def picture_message(
-    shown: Shown, colouring: Colouring, asked: dict[str, Any], has_boundary: bool, timing: dict[str, float]
+    shown: Shown, colouring: Colouring, layer: int | None, asked: dict[str, Any], has_boundary: bool, timing: dict[str, float]
 ) -> Message:
     """The partition: geometry relative to the view, so that float32 keeps its digits at any zoom."""
     partition = shown.partition
@@ -86,10 +84,12 @@ def picture_message(
         "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
         "exact": partition.is_exact, "to_input": to_input, "legend": colouring.legend, "timing": timing,
     }
+    content["lines"], line_ends = _lines(shown, layer)
     colours, points, offsets, piece_colours = colour_buffers(shown, colouring, relative)
     return content, [
         relative(partition.vertices), partition.cell_offsets.astype("<u4").tobytes(),
         partition.cell_vertices.astype("<u4").tobytes(), colours, relative(boundary), points, offsets, piece_colours,
+        line_ends,
     ]
 
 
@@ -144,6 +144,23 @@ def colours_message(shown: Shown, colouring: Colouring) -> Message:
     return {"kind": "colours", "legend": colouring.legend}, list(buffers)
 
 
+def lines_message(shown: Shown, layer: int | None) -> Message:
+    """The lines of another layer, for the picture on show."""
+    lines, ends = _lines(shown, layer)
+    return {"kind": "lines", "number": shown.number, "lines": lines}, [ends]
+
+
+def _lines(shown: Shown, layer: int | None) -> tuple[dict[str, Any] | None, bytes]:
+    """Where the units of a layer bend: what there is to say, and the ends of its edges as numbers of vertices."""
+    partition = shown.partition
+    if layer is None or layer >= len(partition.layers):
+        return None, b""
+    record, edges = partition.layers[layer], np.flatnonzero(partition.edge_layer == layer)
+    n_bent = int(np.count_nonzero(np.bincount(partition.edge_unit[edges])))
+    head = {"layer": layer, "name": record.name, "n_units": record.n_units, "n_bent": n_bent, "n_edges": len(edges)}
+    return head, partition.edges[edges].astype("<u4").tobytes()
+
+
 def colour_buffers(shown: Shown, colouring: Colouring, relative: Any) -> tuple[bytes, bytes, bytes, bytes]:
     """Cell colours, and the class pieces where the colouring has any."""
     winners = shown.winners
@@ -152,42 +169,6 @@ def colour_buffers(shown: Shown, colouring: Colouring, relative: Any) -> tuple[b
     offsets = winners.piece_offsets if has_pieces else np.zeros(1, np.int64)
     return (colouring.cells.astype("<u4").tobytes(), relative(points), offsets.astype("<u4").tobytes(),
             colouring.pieces.astype("<u4").tobytes())
-
-
-def inspection_message(
-    shown: Shown, content: dict[str, Any], renderer: Renderer | None, class_names: list[str] | None, is_class: bool
-) -> Message:
-    """What is under the cursor: the cell, the network's outputs there, and the input as a picture."""
-    answer = {
-        "kind": "inspection", "view_id": content["view_id"], "id": content["id"], "number": shown.number, "cell": None,
-        "area": None, "is_cut": False, "prediction": "", "is_class": is_class, "values": [], "slope": None, "distance": None,
-        "picture_size": None, "error": "",
-    }
-    if content["plane"] != shown.plane_number:
-        return {**answer, "error": "the plane has changed"}, []
-    partition = shown.partition
-    u = np.array(content["u"], dtype=np.float64)
-    cell = int(partition.locate(u))
-    if cell < 0:
-        return {**answer, "error": "outside the domain"}, []
-    x = partition.plane.to_input(u)
-    with torch.no_grad():
-        values = evaluate(partition.network, torch.from_numpy(x[None])).numpy()[0]
-    if not is_class:
-        values = partition.network.with_head(values)
-    edges = partition.planar.cell_edges[partition.cell_offsets[cell]:partition.cell_offsets[cell + 1]]
-    # One output decides between two classes and is the score of neither.
-    names = ["output"] if len(values) == 1 else value_names(len(values), class_names)
-    return {
-        **answer, "cell": cell, "area": float(partition.areas[cell]),
-        "is_cut": bool((partition.edge_layer[edges] < 0).any()), "prediction": prediction_text(values, class_names, is_class),
-        "values": [{"name": names[k], "value": float(v)} for k, v in enumerate(values[:MAX_VALUES])],
-        "slope": float(partition.slope_norms[cell]), "picture_size": None if renderer is None else list(renderer.size),
-    }, [] if renderer is None else [renderer.png(x)]
-
-
-MAX_VALUES = 20
-"""Outputs listed under the cursor."""
 
 
 def value_names(n: int, class_names: list[str] | None) -> list[str]:

@@ -71,6 +71,15 @@ class ColouringTrait(traitlets.TraitType[str, str]):
         return str(value)
 
 
+class LayerTrait(traitlets.TraitType[Any, Any]):
+    """The number of a layer of kinks, one that the model has, or None."""
+
+    info_text = "the number of a layer of kinks, or None"
+
+    def validate(self, obj: Any, value: Any) -> int | None:
+        return None if value is None else int(obj.check_layer(value))
+
+
 def _array_to_json(value: Float64 | None, _: Any) -> Any:
     return None if value is None else {"shape": list(value.shape), "data": value.tobytes()}
 

@@ -18,6 +18,7 @@ from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
 from ._checks import Checks
 from ._idle import hold_off, import_when_idle
 from ._images import Renderer, layout_of
+from ._inspecting import inspection_message, unanswered
 from ._protocol import (
     Message,
     anchors_message,
@@ -25,19 +26,19 @@ from ._protocol import (
     certificate_message,
     colours_message,
     error_text,
-    inspection_message,
+    lines_message,
     picture_message,
     sketch_message,
     value_names,
 )
 from ._scene import KEEP, Scene, Shown, Sketched, Wish
 from ._scheduler import Worker
-from ._traits import ColouringTrait, DomainTrait, anchor_trait, corners
+from ._traits import ColouringTrait, DomainTrait, LayerTrait, anchor_trait, corners
 from ._wishes import ANCHORS, wish_of, with_traits
 from ._words import state_of, text_of
 from .analysis.colours import COLOR_BY, Colouring, colouring_of
 from .engine import threads
-from .engine.arrays import as_names, as_numbers
+from .engine.arrays import as_count, as_names, as_numbers
 from .engine.certificate import Certificate
 from .engine.errors import Cancelled, UnsupportedModelError, percent_text, sizes_text
 from .engine.lowering import lower
@@ -84,6 +85,9 @@ class SplineCamWidget(anywidget.AnyWidget):
     color_by : {"class", "pattern", "area", "slope", "output"}, optional
         "output" for models with one or three outputs; "class" unless the outputs are the colours of `background`, which they
         are when there are one or three and no `class_names`.
+    layer : int, optional
+        The lines of this layer of kinks alone are strong, those of others faint; layers count in execution order from 0, as in
+        `Partition.edge_layer`. None: all lines are alike.
     output : str or int, optional
         Which output of a model with several, by key, attribute or place.
     approximate : float, optional
@@ -134,12 +138,16 @@ class SplineCamWidget(anywidget.AnyWidget):
     """The polygon on show as a list of corners in slice coordinates, None for the default square. Settable."""
     color_by = ColouringTrait("class").tag(sync=True)
     """What the cells' colours mean. Settable."""
+    layer = LayerTrait(None, allow_none=True).tag(sync=True)
+    """The layer of kinks whose lines are strong, None for all. Settable."""
     status = traitlets.Dict(read_only=True).tag(sync=True)
     error = traitlets.Unicode("", read_only=True).tag(sync=True)
 
     _request = traitlets.Dict().tag(sync=True, echo_update=False)
     _colourings = traitlets.List(traitlets.Unicode()).tag(sync=True)
     """The names in `COLOR_BY` that the model has; the browser offers them."""
+    _layers = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    """The names of the layers of kinks."""
 
     input_shape: tuple[int, ...] | None = None
     _is_closed = True  # until it is made: one that could not be made has nothing to close
@@ -147,8 +155,8 @@ class SplineCamWidget(anywidget.AnyWidget):
     def __init__(
         self, model: Any, x1: Any, x2: Any, x3: Any, images: Any = None, labels: Any = None, class_names: Any = None,
         background: Any = None, *, extent: Any = (-1.0, 1.0, -1.0, 1.0), domain: Any = None, color_by: str | None = None,
-        output: str | int | None = None, approximate: float | None = None, max_cells: int | None = MAX_CELLS,
-        max_memory: int | None = MAX_MEMORY,
+        layer: int | None = None, output: str | int | None = None, approximate: float | None = None,
+        max_cells: int | None = MAX_CELLS, max_memory: int | None = MAX_MEMORY,
     ) -> None:
         anchors = Slice.through(x1, x2, x3)  # all checks of the anchors, before anything else
         shape = anchors.input_shape
@@ -190,11 +198,12 @@ class SplineCamWidget(anywidget.AnyWidget):
         default = "output" if self._is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
-            color_by=color_by or default,
+            color_by=color_by or default, _layers=self._found_layers(), layer=layer,
         )
         self._set_status("waiting", "")
         self.observe(self._anchors_set, ["x1", "x2", "x3", "domain"])
         self.observe(self._colours_set, ["color_by"])
+        self.observe(self._layer_set, ["layer"])
         self.observe(self._requested, ["_request"])
         self.on_msg(self._message)
         self._ask(Wish(), {"sequence": 0, "view_id": None})
@@ -310,6 +319,20 @@ class SplineCamWidget(anywidget.AnyWidget):
             raise ValueError(
                 f"color_by: expected one of {', '.join(self._colourings)} for this model, got {color_by!r}{why[color_by]}")
 
+    def check_layer(self, layer: Any) -> int:
+        """A number checked: ValueError if the model has no such layer of kinks."""
+        with self._lock:
+            network = self._next_network or self._scene.network
+        if network is None:  # refused: of an unknown model all may be asked for
+            return as_count(layer, 0, 2**31 - 1, "layer", "None or a layer of kinks")
+        if not (n := len(network.layers)):
+            raise ValueError(f"layer: expected None for a model without kinks, got {layer!r}")
+        return as_count(layer, 0, n - 1, "layer", "None or a layer of kinks")
+
+    def _found_layers(self) -> list[str]:
+        network = self._scene.network
+        return [] if network is None else [layer.name for layer in network.layer_records]
+
     def _found_colourings(self) -> list[str]:
         network = self._scene.network
         missing = {"class"} if self._is_regression else set()
@@ -358,6 +381,9 @@ class SplineCamWidget(anywidget.AnyWidget):
     def _colours_set(self, _: Any) -> None:
         self._worker.submit("colours", lambda _: self._recolour())
 
+    def _layer_set(self, _: Any) -> None:
+        self._worker.submit("lines", lambda _: self._redraw_lines())
+
     def _message(self, _widget: Any, content: dict[str, Any], _buffers: list[Any]) -> None:
         """A message from the browser: only queued, so that the next one gets through."""
         if content.get("kind") == "hello":
@@ -375,6 +401,9 @@ class SplineCamWidget(anywidget.AnyWidget):
             later = {name for name, set_at in self._set_at.items() if set_at > number}
         if network is not None:
             self._scene.update(network)
+            self._layers = self._found_layers()
+            if self.layer is not None and self.layer >= len(self._layers):
+                self.layer = None
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
@@ -445,7 +474,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         colouring = self._colouring(shown)
         timing["colours"] = time.perf_counter() - started
         started = time.perf_counter()
-        picture = picture_message(shown, colouring, asked, self._has_boundary, timing)
+        picture = picture_message(shown, colouring, self.layer, asked, self._has_boundary, timing)
         timing["pack"] = time.perf_counter() - started
         timing["sent"] = time.time()
         with self._lock:
@@ -488,15 +517,27 @@ class SplineCamWidget(anywidget.AnyWidget):
         except Exception as error:
             self._set_error(error_text(error))
             return
-        points, offsets, piece_colours = buffers[1:]
+        colours, *pieces = buffers
+        if self._amend({"legend": content["legend"]}, {3: colours, **dict(enumerate(pieces, 5))}):
+            self._renew_error()
+            self._tell(content, buffers)
+
+    def _redraw_lines(self) -> None:
+        shown = self._scene.shown
+        if shown is None:
+            return
+        content, (ends,) = lines_message(shown, self.layer)
+        if self._amend({"lines": content["lines"]}, {8: ends}):
+            self._tell(content, [ends])
+
+    def _amend(self, content: dict[str, Any], buffers: dict[int, bytes]) -> bool:
+        """Change the picture that is kept for views that come later; False where there is none, not yet or no longer."""
         with self._lock:
-            if "picture" not in self._last:  # not yet, or closed meanwhile
-                return
+            if "picture" not in self._last:
+                return False
             picture, old = self._last["picture"]
-            self._last["picture"] = (
-                {**picture, "legend": content["legend"]}, [*old[:3], buffers[0], old[4], points, offsets, piece_colours])
-        self._renew_error()
-        self._tell(content, buffers)
+            self._last["picture"] = {**picture, **content}, [buffers.get(i, buffer) for i, buffer in enumerate(old)]
+        return True
 
     def _colouring(self, shown: Shown) -> Colouring:
         k = shown.partition.values.shape[1]
@@ -529,12 +570,10 @@ class SplineCamWidget(anywidget.AnyWidget):
         if shown is None:
             return
         try:
-            self._tell(*inspection_message(shown, content, self._renderer, self._class_names, not self._is_regression))
+            self._tell(*inspection_message(
+                shown, content, self._renderer, self._class_names, not self._is_regression, self._has_boundary))
         except Exception as error:
-            answer = {"kind": "inspection", "view_id": content["view_id"], "id": content["id"], "number": shown.number,
-                      "cell": None, "area": None, "is_cut": False, "prediction": "", "is_class": False, "values": [],
-                      "slope": None, "distance": None, "picture_size": None}
-            self._tell({**answer, "error": error_text(error)}, [])
+            self._tell(unanswered(shown, content, error_text(error)), [])
 
     # -- to the browser ------------------------------------------------------------------------------------------------
 

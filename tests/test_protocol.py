@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import json
@@ -14,14 +15,13 @@ from torch import nn
 
 from splinecam_widget._board import ImageBoard, image_board, plane_board
 from splinecam_widget._protocol import (
-    MAX_VALUES,
     Message,
     anchors_message,
     board_message,
     certificate_message,
     colours_message,
     error_text,
-    inspection_message,
+    lines_message,
     picture_message,
     prediction_text,
     value_names,
@@ -61,8 +61,11 @@ def plane_shown() -> Shown:
     return Scene(small_net(2, 1), anchors, board, None).show(Wish(), lambda: None)
 
 
-def picture_of(shown: Shown, color_by: str = "class", names: list[str] = NAMES, has_boundary: bool = True) -> Message:
-    return picture_message(shown, colouring_of(shown.partition, shown.winners, color_by, names), ASKED, has_boundary, {})
+def picture_of(
+    shown: Shown, color_by: str = "class", names: list[str] = NAMES, has_boundary: bool = True, layer: int | None = None
+) -> Message:
+    colouring = colouring_of(shown.partition, shown.winners, color_by, names)
+    return picture_message(shown, colouring, layer, ASKED, has_boundary, {})
 
 
 def floats(buffer: bytes) -> Any:
@@ -210,7 +213,39 @@ class TestPicture:
         content, buffers = colours_message(shown, colouring)
         picture, expected = picture_of(shown, color_by)
         assert content == {"kind": "colours", "legend": picture["legend"]}
-        assert buffers == [expected[3], *expected[5:]]
+        assert buffers == [expected[3], *expected[5:8]]
+
+    @pytest.mark.parametrize("layer", [0, 1])
+    def test_lines_of_a_layer_are_where_its_units_are_zero(self, shown: Shown, layer: int) -> None:
+        content, (ends,) = lines_message(shown, layer)
+        json.dumps(content)
+        picture, buffers = picture_of(shown, layer=layer)
+        assert (content["number"], content["lines"], ends) == (picture["number"], picture["lines"], buffers[8])
+        pairs = np.frombuffer(ends, "<u4").reshape(-1, 2)
+        vertices = decoded(picture, buffers).vertices
+        middles = torch.from_numpy(shown.partition.plane.to_input(vertices[pairs].mean(axis=1)))
+        with torch.no_grad():  # the network's own units of that layer
+            z = copy.deepcopy(NET[: 2 * layer + 2]).double()(middles)
+        nearest, units = z.abs().min(dim=1)
+        assert nearest.max() < 1e-5 * z.abs().max()
+        lines = content["lines"]
+        assert lines == {"layer": layer, "name": f"{2 * layer + 2} (relu)", "n_units": 8, "n_bent": len(units.unique()),
+                         "n_edges": len(pairs)}
+        assert 0 < lines["n_bent"] <= 8
+
+    def test_lines_of_all_layers_are_all_edges_inside(self, shown: Shown) -> None:
+        edges = [np.frombuffer(lines_message(shown, layer)[1][0], "<u4").reshape(-1, 2) for layer in (0, 1)]
+        partition = shown.partition
+        inside = {tuple(edge) for edge in np.sort(partition.edges[(partition.edge_cells >= 0).all(axis=1)]).tolist()}
+        assert {tuple(edge) for edge in np.sort(np.concatenate(edges)).tolist()} == inside
+        assert len(edges[0]) + len(edges[1]) == len(inside)
+
+    @pytest.mark.parametrize("layer", [None, 2])
+    def test_no_lines(self, shown: Shown, layer: int | None) -> None:
+        """Of no layer, and of one that only the next model has."""
+        content, (ends,) = lines_message(shown, layer)
+        assert content == {"kind": "lines", "number": shown.number, "lines": None}
+        assert ends == b""
 
 
 class TestCertificate:
@@ -228,59 +263,6 @@ class TestCertificate:
         content, _ = certificate_message(shown, ASKED, ValueError("bad"))
         assert (content["verdict"], content["figures"]) == ("failed", [["error", "bad"]])
         assert error_text(KeyError()) == "KeyError"
-
-
-class TestInspection:
-    def ask(self, shown: Shown, u: Any, **more: Any) -> dict[str, Any]:
-        return {"kind": "inspect", "view_id": "a1b2", "id": 3, "plane": shown.plane_number, "u": list(u), **more}
-
-    def test_what_is_there(self, board: ImageBoard, shown: Shown) -> None:
-        cell = 2
-        u = shown.partition.centroids[cell]
-        content, (png,) = inspection_message(shown, self.ask(shown, u), board.renderer, NAMES, True)
-        json.dumps(content)
-        assert (content["kind"], content["view_id"], content["id"]) == ("inspection", "a1b2", 3)
-        assert content["error"] == ""
-        assert content["cell"] == cell
-        assert content["area"] == shown.partition.areas[cell]
-        assert content["number"] == shown.number
-        assert content["slope"] == shown.partition.slope_norms[cell]
-        x = shown.partition.plane.to_input(u)
-        expected = NET(torch.from_numpy(x[None]).float())[0].tolist()
-        assert [entry["name"] for entry in content["values"]] == NAMES
-        assert [entry["value"] for entry in content["values"]] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        assert content["prediction"].startswith(NAMES[int(np.argmax(expected))])
-        assert png_pixels(png).shape == (3, 4)
-
-    def test_says_where_a_cell_goes_on_outside_the_domain(self, shown: Shown) -> None:
-        partition = shown.partition
-        at_border = set(partition.edge_cells[partition.edge_layer < 0].max(axis=1).tolist())
-        assert 0 < len(at_border) < partition.n_cells
-        for cell in range(partition.n_cells):
-            content, _ = inspection_message(shown, self.ask(shown, partition.centroids[cell]), None, NAMES, True)
-            assert content["is_cut"] == (cell in at_border)
-
-    def test_outside_and_of_a_plane_that_is_gone(self, shown: Shown) -> None:
-        for asked, text in (
-            (self.ask(shown, [1e6, 0]), "outside the domain"),
-            (self.ask(shown, [0, 0], plane=shown.plane_number - 1), "the plane has changed"),
-        ):
-            content, buffers = inspection_message(shown, asked, None, NAMES, True)
-            assert (content["error"], content["cell"], content["is_cut"], buffers) == (text, None, False, [])
-
-    def test_one_output_is_no_class(self, plane_shown: Shown) -> None:
-        content, _ = inspection_message(plane_shown, self.ask(plane_shown, [0.1, 0.1]), None, ["no", "yes"], True)
-        (value,) = content["values"]
-        expected = float(small_net(2, 1)(torch.tensor([[0.1, 0.1]])).detach())
-        assert value["value"] == pytest.approx(expected, rel=1e-4, abs=1e-6)
-        assert value["name"] not in ("no", "yes")
-        assert content["prediction"].startswith("yes" if expected > 0 else "no")
-
-    def test_long_lists_are_cut(self) -> None:
-        model = nn.Linear(5, 30).eval()
-        shown = Scene(model, list(np.eye(5)[:3]), None, None).show(Wish(), lambda: None)
-        content, _ = inspection_message(shown, self.ask(shown, shown.partition.centroids[0]), None, None, True)
-        assert len(content["values"]) == MAX_VALUES
 
 
 class TestWords:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import traitlets
 
-from splinecam_widget._traits import ColouringTrait, DomainTrait, anchor_trait, corners
+from splinecam_widget._traits import ColouringTrait, DomainTrait, LayerTrait, anchor_trait, corners
 
 
 class Holder(traitlets.HasTraits):
@@ -17,10 +17,16 @@ class Holder(traitlets.HasTraits):
     x = anchor_trait()
     domain = DomainTrait(None, allow_none=True)
     color_by = ColouringTrait("class")
+    layer = LayerTrait(None, allow_none=True)
 
     def check_colouring(self, color_by: str) -> None:
         if color_by == "output":
             raise ValueError("color_by: not of this model")
+
+    def check_layer(self, layer: Any) -> int:
+        if layer == 7:
+            raise ValueError("layer: not of this model")
+        return int(layer)
 
 
 @pytest.mark.parametrize("value", [[1, 2], (1.0, 2.0), np.array([1, 2], np.uint8), torch.tensor([1.0, 2.0])])
@@ -60,10 +66,18 @@ def test_an_anchor_travels_as_bytes() -> None:
     ("domain", [[0, 0], [1, 1]], "domain: expected the corners of a convex polygon"),
     ("color_by", "height", "color_by: expected one of class, pattern"),
     ("color_by", "output", "color_by: not of this model"),
+    ("layer", 7, "layer: not of this model"),
 ])
 def test_refused(name: str, value: Any, text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}"):
         setattr(Holder(), name, value)
+
+
+def test_a_layer_is_a_plain_number_or_none() -> None:
+    holder = Holder(layer=np.int64(2))
+    assert type(holder.layer) is int
+    holder.layer = None
+    assert holder.layer is None
 
 
 def test_corners_are_counter_clockwise_numbers() -> None:

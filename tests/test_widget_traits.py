@@ -76,6 +76,70 @@ class TestTraits:
         assert late.colours.tobytes() == buffers[0]
         assert late.content["legend"] == content["legend"]
 
+    def test_lines_of_a_layer_evaluate_nothing(self, w: SplineCamWidget) -> None:
+        before, total = w.wait(0), copy.copy(w._scene._explorer.total)
+        assert w._layers == ["2 (relu)", "4 (relu)"]
+        w.layer = 1
+        assert w.wait(SECONDS) is before
+        assert w._scene._explorer.total == total
+        assert sent(w, "picture") == []
+        ((content, (ends,)),) = sent(w, "lines")
+        assert len(ends) == 8 * int((before.edge_layer == 1).sum()) > 0
+        tell(w, kind="hello", view_id="late")
+        late, buffers = sent(w, "picture")[-1]
+        assert_shows(picture(w), before)
+        assert (late["lines"], buffers[8]) == (content["lines"], ends)
+        w.x1 = IMAGES[9]
+        found = w.wait(SECONDS)
+        drawn, buffers = sent(w, "picture")[-1]
+        assert drawn["lines"]["n_edges"] == int((found.edge_layer == 1).sum()) == len(buffers[8]) // 8
+        receive(w, layer=None)
+        w.wait(SECONDS)
+        assert w.layer is None
+        assert sent(w, "lines")[-1][0]["lines"] is None
+
+    def test_a_layer_that_is_not_there(self, w: SplineCamWidget) -> None:
+        for bad in (2, -1, "relu", 0.5, True):
+            with pytest.raises(ValueError, match=rf"^layer: expected None or a layer of kinks from 0 to 1, got {bad!r}$"):
+                w.layer = bad
+        assert w.layer is None
+
+    def test_layers_follow_the_model(self, make: MakeWidget) -> None:
+        deep = nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(),
+                             nn.Linear(4, 3)).eval()
+        w = make(layer=1)
+        w.wait(SECONDS)
+        assert picture(w).content["lines"]["layer"] == 1
+        w.update(deep)
+        w.layer = 2  # before it is on show
+        w.wait(SECONDS)
+        assert w._layers == ["2 (relu)", "4 (relu)", "6 (relu)"]
+        assert sent(w, "picture")[-1][0]["lines"]["name"] == "6 (relu)"
+        w.update(NET)
+        w.wait(SECONDS)
+        assert w.layer is None
+        assert w._layers == ["2 (relu)", "4 (relu)"]
+        assert sent(w, "picture")[-1][0]["lines"] is None
+        assert w.error == ""
+
+    def test_a_model_without_kinks_has_no_layer(self, make: MakeWidget) -> None:
+        flat = nn.Sequential(nn.Flatten(), nn.Linear(9, 3)).eval()
+        w = make(flat)
+        w.wait(SECONDS)
+        assert w._layers == []
+        with pytest.raises(ValueError, match=r"^layer: expected None for a model without kinks, got 0$"):
+            w.layer = 0
+        with pytest.raises(ValueError, match=r"^layer: expected None or a layer of kinks from 0 to 1, got 2$"):
+            make(layer=2)
+
+    def test_links_of_layers(self, make: MakeWidget) -> None:
+        first, second = make(), make()
+        second.wait(SECONDS)
+        traitlets.link((first, "layer"), (second, "layer"))
+        first.layer = 0
+        second.wait(SECONDS)
+        assert sent(second, "lines")[-1][0]["lines"]["layer"] == 0
+
     def test_pattern_colours_stay_from_one_slice_to_the_next(self, w: SplineCamWidget) -> None:
         w.color_by = "pattern"
         colour_of: dict[bytes, int] = {}

@@ -79,7 +79,7 @@ class Picture:
 def decoded(content: dict[str, Any], buffers: list[bytes]) -> Picture:
     """Read a picture; coordinates are slice coordinates again."""
     assert content["kind"] == "picture"
-    assert len(buffers) == 8
+    assert len(buffers) == 9
     centre, scale = np.array(content["centre"]), content["scale"]
 
     def points(buffer: bytes) -> NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 import { fitted, type Point, type Rect } from "../geometry.ts";
 import type { Request } from "../model.ts";
+import type { Drawn } from "../protocol.ts";
 import type { FakeModel, Kernel } from "./fake_model.ts";
 import { area, at, FakeNetwork, normal, randomNumbers, type Cell } from "./fake_network.ts";
-import { cellsOf, CLASS_COLOURS, manyCells, wire } from "./fake_partition.ts";
+import { cellsOf, CLASS_COLOURS, linesOf, manyCells, wire, type Wire } from "./fake_partition.ts";
 import { COLUMNS, drawAtlas, drawBackdrop, drawBlend, pngOf, TILE } from "./fake_pictures.ts";
 
 export interface FakeOptions {
@@ -27,6 +28,7 @@ interface Anchor {
 }
 
 const CLASSES = 10;
+const WIDTHS = [18, 14];
 const LIMITS = { finest: 1e-8, coarsest: 1e8 };
 
 function certificateFigures(nCells: number, isSound: boolean): string[][] {
@@ -64,6 +66,7 @@ export class FakeKernel implements Kernel {
   private basis: [number[], number[]] = [[], []];
   private view: Rect = [-1, 1, -1, 1];
   private cells: Cell[] = [];
+  private packed: Wire | null = null;
   private pending: Request | null = null;
   private timer = 0;
   private number = 0;
@@ -72,7 +75,7 @@ export class FakeKernel implements Kernel {
   constructor(private readonly options: FakeOptions) {
     const random = randomNumbers(7);
     const isPlane = options.mode === "plane";
-    this.network = new FakeNetwork(isPlane ? 2 : 6, [18, 14], isPlane ? 3 : CLASSES, 5);
+    this.network = new FakeNetwork(isPlane ? 2 : 6, WIDTHS, isPlane ? 3 : CLASSES, 5);
     this.labels = Int32Array.from({ length: options.images }, (_, i) => i % CLASSES);
     this.positions = new Float32Array(2 * options.images);
     this.labels.forEach((label, i) => {
@@ -95,6 +98,25 @@ export class FakeKernel implements Kernel {
     } else if (content.kind === "inspect") {
       setTimeout(() => this.inspect(model, content), this.options.delay / 2);
     }
+  }
+
+  onLayer(model: FakeModel): void {
+    const { lines, lineEnds } = this.drawn(model);
+    setTimeout(() => model.deliver({ kind: "lines", number: this.number, lines }, [lineEnds]), this.options.delay);
+  }
+
+  /** The lines of the layer that is chosen. */
+  private drawn(model: FakeModel): Drawn {
+    const layer = model.get("layer");
+    const name = layer === null ? undefined : model.get("_layers")[layer];
+    if (layer === null || name === undefined || this.packed === null || this.options.cells > 0) {
+      return { lines: null, lineEnds: new Uint32Array(0) };
+    }
+    const [left, right, bottom, top] = this.view;
+    const units = this.network.firstUnits({ origin: this.origin, basis: this.basis });
+    const { ends, nBent } = linesOf(this.packed, units, layer > 0, [(left + right) / 2, (bottom + top) / 2], (right - left) / 2);
+    const nUnits = WIDTHS[layer];
+    return { lines: { layer, name, n_units: nUnits, n_bent: layer > 0 ? nUnits : nBent, n_edges: ends.length / 2 }, lineEnds: ends };
   }
 
   onRequest(model: FakeModel): void {
@@ -195,6 +217,8 @@ export class FakeKernel implements Kernel {
     const nCells = packedCells.colours.length;
     this.number += 1;
     const w = packedCells;
+    this.packed = w;
+    const drawn = this.drawn(model);
     model.deliver(
       {
         kind: "picture",
@@ -215,8 +239,9 @@ export class FakeKernel implements Kernel {
         to_input: this.options.mode === "plane" ? { origin: this.origin, basis: this.basis } : null,
         legend: w.legend,
         timing: {},
+        lines: drawn.lines,
       },
-      [w.vertices, w.cellOffsets, w.cellVertices, w.colours, w.boundary, w.piecePoints, w.pieceOffsets, w.pieceColours],
+      [w.vertices, w.cellOffsets, w.cellVertices, w.colours, w.boundary, w.piecePoints, w.pieceOffsets, w.pieceColours, drawn.lineEnds],
     );
     const seconds = (performance.now() - began) / 1000;
     const text = `${nCells.toLocaleString("en-US")} cells · ${nCells.toLocaleString("en-US")} linear regions · exact · ${Math.round(seconds * 1000)} ms`;
@@ -257,7 +282,8 @@ export class FakeKernel implements Kernel {
           is_class: true,
           values: logits.map((value, k) => ({ name: String(k), value })),
           slope: found === undefined ? null : Math.hypot(found.logits[0][0], found.logits[0][1]),
-          distance: null,
+          edge: cell < 0 ? null : { layer: 1, unit: 5, name: "3 (relu), unit 5", distance: 0.0123 },
+          distance: cell < 0 ? null : { value: 0.25, is_bound: isCut },
           picture_size: [TILE, TILE],
           error: "",
         },

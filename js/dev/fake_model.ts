@@ -6,6 +6,7 @@ type Callback = (...args: unknown[]) => void;
 
 export interface Kernel {
   onRequest(model: FakeModel): void;
+  onLayer(model: FakeModel): void;
   onMessage(model: FakeModel, content: { readonly kind: string } & Record<string, unknown>): void;
 }
 
@@ -14,6 +15,8 @@ export class FakeModel implements WidgetModel {
     _request: {},
     color_by: "class",
     _colourings: ["class", "pattern", "area", "slope"],
+    layer: null,
+    _layers: ["1 (relu)", "3 (relu)"],
     status: { state: "waiting" },
     error: "",
   };
@@ -32,6 +35,8 @@ export class FakeModel implements WidgetModel {
     this.sent.push({ trait: name, value: structuredClone(value) });
     if (name === "_request") {
       this.kernel?.onRequest(this);
+    } else if (name === "layer") {
+      this.kernel?.onLayer(this);
     }
     this.emit(`change:${name}`);
   }

@@ -20,7 +20,7 @@ export function normal(random: Random): number {
 }
 
 /** Rows `[w0, w1, b]`: affine functions of the slice coordinates. */
-type Affine = readonly [number, number, number];
+export type Affine = readonly [number, number, number];
 
 interface Layer {
   readonly weights: readonly (readonly number[])[];
@@ -58,6 +58,13 @@ export class FakeNetwork {
         }),
       [...x],
     );
+  }
+
+  /** The units of the first layer on a slice. */
+  firstUnits({ origin, basis }: Slice): Affine[] {
+    const input: Affine[] = origin.map((x, i) => [basis[0][i], basis[1][i], x]);
+    const { weights, biases } = this.layers[0];
+    return weights.map((row, i) => combination(row, input, biases[i]));
   }
 
   cells({ origin, basis }: Slice, domain: readonly Point[]): Cell[] {

@@ -2,10 +2,13 @@
 
 import type { Point, Rect } from "../geometry.ts";
 import type { Legend } from "../protocol.ts";
-import { area, at, clip, difference, mean, type Cell } from "./fake_network.ts";
+import { area, at, clip, difference, mean, type Affine, type Cell } from "./fake_network.ts";
 
 export const CLASS_COLOURS = ["#7fb3d9", "#f2b872", "#7fc6a4", "#d79ac0", "#e8dc7d", "#6d8fc7", "#e08f6f", "#b3b3b3", "#a592d6", "#bfdc8a"];
 const RAMP = ["#2b1c4f", "#51407c", "#7b679b", "#a790b4", "#d3bccb", "#f5ecdf"];
+
+/** Of the view's half width: nearer than this, a vertex in float32 lies on a line. */
+const NEAR = 1e-5;
 
 export interface Wire {
   readonly vertices: Float32Array;
@@ -120,6 +123,30 @@ function colouring(cells: readonly Cell[], colorBy: string): { colours: Uint32Ar
       palette: RAMP,
     },
   };
+}
+
+/** Both ends of every inner edge along which one of the units is zero (or none, `isOther`), and how many units are. */
+export function linesOf(
+  { vertices, cellOffsets, cellVertices }: Wire, units: readonly Affine[], isOther: boolean, centre: Point, scale: number,
+): { readonly ends: Uint32Array; readonly nBent: number } {
+  const bent = new Set<number>();
+  const place = (v: number): Point => [centre[0] + scale * vertices[2 * v], centre[1] + scale * vertices[2 * v + 1]];
+  const isZero = (unit: Affine, v: number): boolean => Math.abs(at(unit, place(v))) < NEAR * scale * Math.hypot(unit[0], unit[1]);
+  const isInner = (a: number, b: number): boolean =>
+    [0, 1].every((axis) => Math.abs(vertices[2 * a + axis]) < 1 - NEAR || vertices[2 * a + axis] !== vertices[2 * b + axis]);
+  const ends: number[] = [];
+  for (let i = 0; i + 1 < cellOffsets.length; i++) {
+    for (let corner = cellOffsets[i]; corner < cellOffsets[i + 1]; corner++) {
+      const a = cellVertices[corner === cellOffsets[i] ? cellOffsets[i + 1] - 1 : corner - 1];
+      const b = cellVertices[corner];
+      const unit = units.findIndex((one) => isZero(one, a) && isZero(one, b));
+      if (a < b && unit < 0 === isOther && isInner(a, b)) {
+        ends.push(a, b);
+        bent.add(unit);
+      }
+    }
+  }
+  return { ends: Uint32Array.from(ends), nBent: bent.size };
 }
 
 /** The cells of a wire as polygons, with one output that is 0 everywhere. */

@@ -36,6 +36,11 @@ class Layer:
         """How many units the layer has."""
         return math.prod(self.shape)
 
+    @property
+    def name(self) -> str:
+        """Where it is and what it does: "features.1 (relu)"."""
+        return f"{self.path or 'model'} ({self.operation})"
+
     def place_of(self, unit: int) -> tuple[int, ...]:
         """The place of a unit in `shape`: (channel, row, column) of an image.
 
@@ -99,7 +104,7 @@ class Layer:
             where = ", ".join(f"{word} {i}" for word, i in zip(words, place))
         else:
             where = f"unit {unit}" if len(place) < 2 else f"unit {place}"
-        return f"{self.path or 'model'} ({self.operation}), {where}"
+        return f"{self.name}, {where}"
 
     def check(self, unit: int) -> None:
         """Raise a ValueError if there is no such unit."""

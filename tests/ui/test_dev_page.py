@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("playwright")
 
@@ -195,7 +197,7 @@ def test_a_refused_model_shows_why_and_nothing_else(opened: Open) -> None:
 PICTURE = """
 dev.model.deliver({kind: 'picture', sequence: 1, view_id: null, number: 1, plane: 1, centre: [0, 0], scale: 1, complete: true,
     domain: [[-1, -1], [1, -1], [1, 1], [-1, 1]], view: [-1, 1, -1, 1], limits: {finest: 1e-8, coarsest: 1e8}, n_cells: 1,
-    n_vertices: 4, n_regions: 1, exact: true, to_input: null, legend: {kind: 'none', title: ''}, timing: {}},
+    n_vertices: 4, n_regions: 1, exact: true, to_input: null, legend: {kind: 'none', title: ''}, timing: {}, lines: null},
     [Float32Array.of(-1, -1, 1, -1, 1, 1, -1, 1), Uint32Array.of(0, 4), Uint32Array.of(0, 1, 2, 3), Uint32Array.of(0xff336699),
     new Float32Array(0), new Float32Array(0), Uint32Array.of(0), new Uint32Array(0)]);
 dev.model.assign('error', ''); dev.model.assign('status', {state: 'exact', text: 'exact'})
@@ -313,8 +315,8 @@ def test_the_inspector_never_mixes_two_cells(opened: Open) -> None:
     assert page.locator(".sc-inspector.sc-pending").count() == 1
     assert widget.part("Inspector").inner_text() == said
     deliver = ("more => dev.model.deliver({kind: 'inspection', view_id: dev.asked.view_id, id: dev.asked.id, number: 1, "
-               "area: 1, prediction: 'class 5', is_class: true, values: [], slope: 1, distance: null, picture_size: null, "
-               "error: '', is_cut: false, ...more})")
+               "area: 1, prediction: 'class 5', is_class: true, values: [], slope: 1, edge: null, distance: null, "
+               "picture_size: null, error: '', is_cut: false, ...more})")
     page.evaluate(deliver, {"cell": 7, "number": 0})
     assert widget.part("Inspector").inner_text() == said, "that was about another picture"
     page.wait_for_timeout(3200)  # the question is given up by now
@@ -511,6 +513,51 @@ def test_colours_and_legend(opened: Open) -> None:
     widget.page.get_by_label("Zoom in the slice").click()
     widget.wait_exact(after=0, seconds=EXACT_SECONDS)
     assert "Area" in widget.part("Legend").inner_text()
+
+
+def darkness(widget: WidgetPage, layer: int) -> float:
+    """How dark the plot is on the middles of a layer's edges, in the mean; 0 is white."""
+    page = widget.page
+    middles = page.evaluate("""layer => {
+        const { kernel, model } = dev;
+        const { lineEnds } = kernel.drawn({ get: name => name === 'layer' ? layer : model.get(name) });
+        const { vertices } = kernel.packed;
+        return Array.from({ length: lineEnds.length / 2 }, (_, i) => [0, 1].map(
+            axis => (vertices[2 * lineEnds[2 * i] + axis] + vertices[2 * lineEnds[2 * i + 1] + axis]) / 2));
+    }""", layer)
+    assert len(middles) > 20
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("L")
+    places = [widget.place(SLICE, (1 + x) / 2, (1 - y) / 2) for x, y in middles]
+    return 255 - float(np.mean([shot.getpixel(place) for place in places]))
+
+
+def test_lines_of_one_layer(opened: Open) -> None:
+    widget = opened()
+    page, legend = widget.page, widget.part("Legend")
+    lines = page.get_by_label("Lines")
+    assert lines.locator("option").all_inner_texts() == ["all layers", "layer 0, 1 (relu)", "layer 1, 3 (relu)"]
+    page.mouse.move(2, 2)
+    before = [darkness(widget, layer) for layer in (0, 1)]
+    for layer in (0, 1):
+        lines.select_option(f"layer {layer}, {2 * layer + 1} (relu)")
+        legend.get_by_text("units bend here").filter(has_text=f"layer {layer}").wait_for()
+        assert page.evaluate("dev.model.get('layer')") == layer
+        page.wait_for_timeout(200)
+        now = [darkness(widget, k) for k in (0, 1)]
+        assert now[layer] > before[layer] + 20, "its own lines are stronger"
+        assert now[1 - layer] < before[1 - layer] - 5, "others are fainter"
+    said = legend.inner_text()
+    page.get_by_label("Zoom in the slice").click()
+    widget.wait_exact(after=0, seconds=EXACT_SECONDS)
+    assert legend.get_by_text("layer 1, 3 (relu)").is_visible()
+    assert legend.inner_text() != said, "fewer edges are in view"
+    lines.select_option("all layers")
+    legend.get_by_text("units bend here").wait_for(state="hidden")
+    assert page.evaluate("dev.model.get('layer')") is None
+    page.evaluate("dev.model.assign('layer', 0)")  # set in Python
+    assert lines.input_value() == "0"
+    page.evaluate("dev.model.assign('_layers', [])")
+    assert not lines.is_visible()
 
 
 def test_two_views_of_one_widget(opened: Open) -> None:

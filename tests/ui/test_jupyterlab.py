@@ -187,6 +187,28 @@ def test_a_refused_anchor_is_said_and_the_picture_stays(notebook: Notebook, widg
     assert_says_what_the_engine_says(notebook, widget)
 
 
+def test_lines_of_one_layer(notebook: Notebook, widget: WidgetPage) -> None:
+    page, legend = notebook.page, widget.part("Legend")
+    lines = page.get_by_label("Lines").nth(0)
+    lines.select_option(index=1)
+    said = legend.get_by_text("units bend here")
+    said.wait_for()
+    screenshot(notebook, "layer")
+    n_edges, n_bent = notebook.kernel_json("""
+import json
+mine = w.partition.edge_layer == w.layer
+print(json.dumps([int(mine.sum()), len(set(w.partition.edge_unit[mine].tolist()))]))""")
+    assert notebook.kernel_json("print(w.layer)") == 0
+    assert f"along {n_edges:,} edges" in said.inner_text()
+    assert f": {n_bent} of " in said.inner_text()
+    page.mouse.move(*widget.place("Slice plot", 0.36, 0.42))
+    page.get_by_text("edge of", exact=True).nth(0).wait_for()
+    assert page.get_by_text("to boundary", exact=True).nth(0).is_visible()
+    notebook.kernel_json("w.layer = None\nprint(0)")
+    said.wait_for(state="hidden")
+    assert lines.input_value() == ""
+
+
 def test_follows_the_theme_and_the_width(notebook: Notebook, widget: WidgetPage) -> None:
     page = notebook.page
     change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"

@@ -173,7 +173,10 @@ def test_a_wide_net_is_drawn_tile_by_tile(notebook: Notebook) -> None:
     cells = notebook.kernel_json("w.x2 = images[7]\nprint(w.wait().n_cells, end='')")
     assert cells != dragged.cells
     page.wait_for_function(
-        "n => { const { state, cells } = document.querySelector('[aria-label=Status]').dataset; return state === 'exact' && +cells === n; }",
+        """n => {
+            const { state, cells } = document.querySelector('[aria-label=Status]').dataset;
+            return state === 'exact' && Number(cells) === n;
+        }""",
         arg=cells, timeout=1e3 * SECONDS,
     )
     said = page.evaluate("window.sketches")
