@@ -18,25 +18,14 @@ from ._board import ImageBoard, PlaneBoard, check_labels, checked_board
 from ._checks import Checks
 from ._idle import hold_off, import_when_idle
 from ._images import Renderer, layout_of
-from ._inspecting import inspection_message, unanswered
-from ._protocol import (
-    Message,
-    anchors_message,
-    board_message,
-    certificate_message,
-    colours_message,
-    error_text,
-    lines_message,
-    picture_message,
-    sketch_message,
-    value_names,
-)
+from ._protocol import error_text
 from ._scene import KEEP, Scene, Shown, Sketched, Wish
 from ._scheduler import Worker
 from ._traits import ColouringTrait, DomainTrait, LayerTrait, anchor_trait, corners
+from ._views import Views, Words
 from ._wishes import ANCHORS, wish_of, with_traits
 from ._words import state_of, text_of
-from .analysis.colours import COLOR_BY, Colouring, colouring_of
+from .analysis.colours import COLOR_BY
 from .engine import threads
 from .engine.arrays import as_count, as_names, as_numbers
 from .engine.certificate import Certificate
@@ -163,30 +152,30 @@ class SplineCamWidget(anywidget.AnyWidget):
         points = [as_numbers(x, name)[0] for x, name in ((x1, "x1"), (x2, "x2"), (x3, "x3"))]
         board = checked_board(images, labels, background, extent, shape)
         Budget.of(max_cells, max_memory)
-        self._class_names = None if class_names is None else as_names(class_names, "class_names")
-        check_labels(board, self._class_names)
-        self._class_names_given = self._class_names is not None
+        names = None if class_names is None else as_names(class_names, "class_names")
+        check_labels(board, names)
         if not callable(model):
             raise TypeError(f"model: expected a torch module or a callable, got {type(model).__name__}")
         layout = layout_of(shape)
-        self._renderer = board.renderer if isinstance(board, ImageBoard) else (
+        renderer = board.renderer if isinstance(board, ImageBoard) else (
             None if layout is None else Renderer.of(layout, np.stack(points)))
         self._scene = Scene(model, points, board, None if domain is None else as_domain(domain), output, approximate,
                             lambda: Budget.of(max_cells, max_memory))
         network = self._scene.network
         # The outputs are then the picture's grey or RGB values, and not scores of classes.
-        self._is_regression = (
-            isinstance(board, PlaneBoard) and not self._class_names_given
-            and network is not None and network.n_outputs in (1, 3)
-        )
+        is_regression = isinstance(board, PlaneBoard) and names is None and network is not None and network.n_outputs in (1, 3)
+        # Several outputs that are no classes have no decision to show.
+        has_boundary = not is_regression or (network is not None and network.n_outputs == 1)
+        self._views = Views(self._tell, board, renderer, Words(names, not is_regression, has_boundary))
         self._output, self._approximate = output, approximate
         self._next_network: Network | None = None
+        self._newest_network = network
+        """The one that was given last, on show or not; None where it was refused."""
         self._worker = Worker("splinecam-widget", threads.enter)
         self._answers = Worker("splinecam-widget-answers", threads.enter)
         scene = self._scene  # and not this widget, which a check that still runs would hold
         self._checks = Checks(self._worker, lambda: scene.shown)
         self._lock = threading.RLock()
-        self._last: dict[str, Message] = {}
         self._dirty: dict[str, Any] = {}
         self._own: dict[str, Any] = {}
         self._numbers = itertools.count(1)
@@ -195,7 +184,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._check_failure: Exception | None = None
         self.input_shape = shape
         self._is_closed = False
-        default = "output" if self._is_regression else "class"
+        default = "output" if is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
             color_by=color_by or default, _layers=self._found_layers(), layer=layer,
@@ -286,7 +275,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         if network.n_outputs != before.n_outputs:
             raise ValueError(f"model: expected {before.n_outputs} outputs as before, got {network.n_outputs}")
         with self._lock:
-            self._next_network = network
+            self._next_network = self._newest_network = network
         self._ask(Wish(), {"sequence": 0, "view_id": None})
 
     def open(self) -> None:
@@ -303,10 +292,9 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._worker.close()
             self._answers.close()
             self._checks.close()
-            with self._lock:
-                self._last.clear()
+            self._views.close()
             self._scene.close()
-            self._failure = None
+            self._failure = self._newest_network = None
             self.set_trait("status", {**self.status, "state": "closed", "text": "Closed"})
         super().close()
 
@@ -321,8 +309,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def check_layer(self, layer: Any) -> int:
         """A number checked: ValueError if the model has no such layer of kinks."""
-        with self._lock:
-            network = self._next_network or self._scene.network
+        network = self._newest_network
         if network is None:  # refused: of an unknown model all may be asked for
             return as_count(layer, 0, 2**31 - 1, "layer", "None or a layer of kinks")
         if not (n := len(network.layers)):
@@ -335,7 +322,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _found_colourings(self) -> list[str]:
         network = self._scene.network
-        missing = {"class"} if self._is_regression else set()
+        missing = set() if self._views.words.is_class else {"class"}
         if network is not None and network.n_outputs not in (1, 3):
             missing.add("output")
         return [name for name in COLOR_BY if name not in missing]
@@ -387,7 +374,7 @@ class SplineCamWidget(anywidget.AnyWidget):
     def _message(self, _widget: Any, content: dict[str, Any], _buffers: list[Any]) -> None:
         """A message from the browser: only queued, so that the next one gets through."""
         if content.get("kind") == "hello":
-            self._answers.submit(("hello", content["view_id"]), lambda _: self._greet())
+            self._answers.submit(("hello", content["view_id"]), lambda _: self._views.greet())
         elif content.get("kind") == "inspect":
             hold_off()
             self._answers.submit(("inspect", content["view_id"]), lambda _: self._inspect(content))
@@ -409,7 +396,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         try:
             with with_loops(tick, self._wait_for_loops) as look:
                 self._set_status("computing", "Computing", asked)
-                shown = self._scene.show(wish, look, self._accept, lambda sketched: self._sketch(sketched, asked))
+                shown = self._scene.show(wish, look, self._views.words.check, lambda sketched: self._sketch(sketched, asked))
                 engine = time.perf_counter() - started
                 with self._lock:
                     self._dirty = {name: value for name, value in self._dirty.items() if value is not dirty.get(name, KEEP)}
@@ -429,22 +416,21 @@ class SplineCamWidget(anywidget.AnyWidget):
                          "Compiling the engine's loops, once per machine (one to three minutes)")
 
     def _sketch(self, sketched: Sketched, asked: dict[str, Any]) -> None:
-        """Send what is known of a picture that takes long; it is not kept, as the picture follows."""
+        """Show what is known of a picture that takes long."""
         sketch = sketched.sketch
         cells = f", {sketch.n_cells:,} cells so far" if sketch.n_cells else ""
         done, in_all = sketch.n_layers, sketch.n_layers_in_all
         layers = f"layer of {in_all}" if done == 1 else f"{done} of {in_all} layers"
         share = f", all of them on {percent_text(sketch.share)} of the domain" if sketch.share else ""
         self._set_status("computing", f"Computing; lines of the first {layers}{cells}{share}", asked)
-        self._tell(*sketch_message(sketched, asked))
+        self._views.sketch(sketched, asked)
 
     def _refuse(self, error: Exception, asked: dict[str, Any]) -> None:
         self._failure = error
         self._renew_error()
         is_hopeless = isinstance(error, UnsupportedModelError) and self._scene.shown is None
         self._set_status("refused" if is_hopeless else "error", self._refusal_status(error), asked)
-        text = self._refusal_text(error)
-        self._tell({"kind": "failed", **asked, "title": type(error).__name__, "message": text}, [])
+        self._views.fail(error, self._refusal_text(error), asked)
 
     def _refusal_text(self, error: Exception) -> str:
         """What went wrong, and that the picture on show is not the one asked for."""
@@ -464,22 +450,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _publish(self, shown: Shown, asked: dict[str, Any], timing: dict[str, float]) -> None:
         """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
-        names = self._class_names
-        anchors = anchors_message(shown, asked, self._renderer, names, not self._is_regression)
-        with self._lock:
-            if "board" not in self._last:  # no hello has come through: it may lie behind the cells of a busy kernel
-                self._keep("board", board_message(self._scene.board, names))
-            self._keep("anchors", anchors)
-        started = time.perf_counter()
-        colouring = self._colouring(shown)
-        timing["colours"] = time.perf_counter() - started
-        started = time.perf_counter()
-        picture = picture_message(shown, colouring, self.layer, asked, self._has_boundary, timing)
-        timing["pack"] = time.perf_counter() - started
-        timing["sent"] = time.time()
-        with self._lock:
-            self._last.pop("certificate", None)
-            self._keep("picture", picture)
+        self._views.show(shown, self.color_by, self.layer, asked, timing)
         domain = None if shown.is_default_domain else corners(shown.partition.asked_plane.domain)
         for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
             with self._lock:
@@ -490,10 +461,10 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _checked(self, shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> None:
         """The checks of a picture are done; if it is still on show, say so. On the checks' thread."""
-        with self._lock:  # which the next picture needs to be kept
+        with self._views.lock:  # which the next picture needs to be kept
             if self._scene.shown is not shown:
                 return
-            self._keep("certificate", certificate_message(shown, asked, found))
+            self._views.certify(shown, asked, found)
             self._check_failure = found if isinstance(found, Exception) else None
         self._renew_error()
 
@@ -513,74 +484,24 @@ class SplineCamWidget(anywidget.AnyWidget):
         if shown is None:
             return
         try:
-            content, buffers = colours_message(shown, self._colouring(shown))
+            is_done = self._views.recolour(shown, self.color_by)
         except Exception as error:
             self._set_error(error_text(error))
-            return
-        colours, *pieces = buffers
-        if self._amend({"legend": content["legend"]}, {3: colours, **dict(enumerate(pieces, 5))}):
-            self._renew_error()
-            self._tell(content, buffers)
+        else:
+            if is_done:
+                self._renew_error()
 
     def _redraw_lines(self) -> None:
         shown = self._scene.shown
-        if shown is None:
-            return
-        content, (ends,) = lines_message(shown, self.layer)
-        if self._amend({"lines": content["lines"]}, {8: ends}):
-            self._tell(content, [ends])
-
-    def _amend(self, content: dict[str, Any], buffers: dict[int, bytes]) -> bool:
-        """Change the picture that is kept for views that come later; False where there is none, not yet or no longer."""
-        with self._lock:
-            if "picture" not in self._last:
-                return False
-            picture, old = self._last["picture"]
-            self._last["picture"] = {**picture, **content}, [buffers.get(i, buffer) for i, buffer in enumerate(old)]
-        return True
-
-    def _colouring(self, shown: Shown) -> Colouring:
-        k = shown.partition.values.shape[1]
-        names = value_names(k, self._class_names) if k > 1 else (self._class_names or ["≤ 0", "> 0"])
-        return colouring_of(shown.partition, shown.winners, self.color_by, names)
-
-    @property
-    def _has_boundary(self) -> bool:
-        """Several outputs that are no classes have no decision to show."""
-        network = self._scene.network
-        return not self._is_regression or (isinstance(network, Network) and network.n_outputs == 1)
-
-    def _accept(self, shown: Shown) -> None:
-        """Refuse a model that does not fit what else was given."""
-        expected = max(2, shown.partition.values.shape[1])
-        if self._class_names is not None and len(self._class_names) != expected:
-            raise ValueError(f"class_names: expected {expected} names, one for each class, got {len(self._class_names)}")
-
-    def _greet(self) -> None:
-        """A view was rendered: send it all there is. Other views get it again, which does no harm."""
-        with self._lock:
-            if "board" not in self._last:
-                self._last["board"] = board_message(self._scene.board, self._class_names)
-            for kind in ("board", "anchors", "picture", "certificate"):
-                if kind in self._last:
-                    self._tell(*self._last[kind])
+        if shown is not None:
+            self._views.redraw_lines(shown, self.layer)
 
     def _inspect(self, content: dict[str, Any]) -> None:
         shown = self._scene.shown
-        if shown is None:
-            return
-        try:
-            self._tell(*inspection_message(
-                shown, content, self._renderer, self._class_names, not self._is_regression, self._has_boundary))
-        except Exception as error:
-            self._tell(unanswered(shown, content, error_text(error)), [])
+        if shown is not None:
+            self._views.inspect(shown, content)
 
     # -- to the browser ------------------------------------------------------------------------------------------------
-
-    def _keep(self, kind: str, message: Message) -> None:
-        with self._lock:
-            self._last[kind] = message
-            self._tell(*message)
 
     def _tell(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         if not self._is_closed:
