@@ -1,11 +1,12 @@
 /** What is drawn on the board's canvas: thumbnails from the atlas, or the input plane with the picture's edges. */
 
 import { context2d, element } from "./dom.ts";
+import { LINE_WIDTH, MAX_STROKED_LINES } from "./edges.ts";
 import { toPixel, type Rect, type Size } from "./geometry.ts";
 import type { BoardMessage, PictureMessage } from "./protocol.ts";
-import { strokeCellEdges, strokeSegments } from "./strokes.ts";
+import { strokeCellEdges, strokePairs, strokeSegments } from "./strokes.ts";
 
-/** Above this many cells only domain and boundary are drawn over the input plane. */
+/** Above this many cells only domain, boundary and the lines of a chosen layer are drawn over the input plane. */
 const MAX_EDGE_CELLS = 30_000;
 /** A thumbnail is never drawn smaller than this, in CSS pixels. */
 const MIN_THUMBNAIL = 5;
@@ -123,11 +124,17 @@ export class BoardPainting {
     pen.lineCap = "round";
     const width = size.width * ratio;
     const height = size.height * ratio;
+    const { lines, lineEnds } = picture;
+    this.toBoardPixels(picture, picture.vertices, view, width, height);
     if (picture.n_cells <= MAX_EDGE_CELLS) {
-      pen.strokeStyle = "rgba(255, 255, 255, 0.5)";
+      pen.strokeStyle = `rgba(255, 255, 255, ${lines === null ? 0.5 : 0.2})`;
       pen.lineWidth = 0.9 * ratio;
-      this.toBoardPixels(picture, picture.vertices, view, width, height);
       strokeCellEdges(pen, picture, this.pixels, width, height);
+    }
+    if (lines !== null && lines.n_edges <= MAX_STROKED_LINES) {
+      pen.strokeStyle = "rgba(255, 255, 255, 0.9)";
+      pen.lineWidth = LINE_WIDTH * ratio;
+      strokePairs(pen, this.pixels, lineEnds, width, height);
     }
     this.toBoardPixels(picture, picture.boundary, view, width, height);
     for (const [colour, weight] of [["rgba(255, 255, 255, 0.9)", 3.6], ["rgb(17, 19, 26)", 1.6]] as const) {

@@ -10,13 +10,14 @@ import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
 import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
-import { areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, MAX_STROKED_LINES } from "./edges.ts";
+import { areLinesLight, areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, MAX_STROKED_LINES } from "./edges.ts";
 import type { Point } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
 import { strokeCellEdges, strokePairs, strokeSegments } from "./strokes.ts";
 
 const EDGE = "18, 22, 33";
+const LIGHT = "255, 255, 255";
 /** Under the lines of a sketch: no colour of a class or a scale. */
 const SKETCH_PAPER = "rgb(233, 235, 240)";
 const BOUNDARY_CORE = "rgb(17, 19, 26)";
@@ -35,6 +36,7 @@ export class ConvexCellsView extends RendererView {
   declare private picture: PictureMessage | null;
   /** What is shown in the picture's place. */
   declare private sketched: SketchMessage | null;
+  declare private areLinesLight: boolean;
   declare private isStale: boolean;
   declare private isPlaced: boolean;
   declare private paintedMap: PixelMap | null;
@@ -53,6 +55,7 @@ export class ConvexCellsView extends RendererView {
     this.boundaryPixels = new Float64Array(0);
     this.picture = null;
     this.sketched = null;
+    this.areLinesLight = false;
     this.isStale = true;
     this.isPlaced = false;
     this.paintedMap = null;
@@ -177,14 +180,15 @@ export class ConvexCellsView extends RendererView {
       const pieces = { points: picture.piecePoints, offsets: picture.pieceOffsets, indices: null };
       raster.fill(pieces, this.piecePixels, picture.pieceColours, false);
     }
+    this.areLinesLight = areLinesLight(raster.lightness(1), this.areLinesLight);
     if (!areStroked(picture, map, ratio)) {
       raster.strokeIds(Math.round(256 * idAlpha(this.edgeAlpha(picture, map, ratio), ratio)));
     }
     const { lines, lineEnds } = picture;
-    const alpha = lines === null ? 0 : lineAlpha(picture, lines.n_edges, map, ratio);
+    const alpha = lines === null ? 0 : lineAlpha(picture, lines.length, map, ratio);
     const areLinesStroked = lineEnds.length / 2 <= MAX_STROKED_LINES;
     if (!areLinesStroked) {
-      raster.strokePairs(lineEnds, this.pixels, Math.round(256 * Math.min(1, alpha * LINE_WIDTH * ratio)));
+      raster.strokePairs(lineEnds, this.pixels, Math.round(256 * Math.min(1, alpha * LINE_WIDTH * ratio)), this.areLinesLight);
     }
     image.width = width;
     image.height = height;
@@ -192,7 +196,7 @@ export class ConvexCellsView extends RendererView {
     const ctx = context2d(image);
     ctx.putImageData(data, 0, 0);
     if (areLinesStroked && lineEnds.length > 0) {
-      ctx.strokeStyle = `rgba(${EDGE}, ${alpha.toFixed(3)})`;
+      ctx.strokeStyle = `rgba(${this.areLinesLight ? LIGHT : EDGE}, ${alpha.toFixed(3)})`;
       ctx.lineWidth = LINE_WIDTH * ratio;
       strokePairs(ctx, this.pixels, lineEnds, width, height);
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { areStroked, EDGE_WIDTH, edgeAlpha, idAlpha, lineAlpha } from "./edges.ts";
+import { areLinesLight, areStroked, EDGE_WIDTH, edgeAlpha, idAlpha, lineAlpha } from "./edges.ts";
 import { Raster, type PixelMap } from "./raster.ts";
 
 const SIDE = 400;
@@ -60,11 +60,17 @@ test("edges are stroked where cells are large enough and not too many, and fade 
   }
 });
 
-test("few lines are strong, and many in little room fade as edges do", () => {
+test("lines are white on dark colours, and do not flicker between", () => {
+  assert.deepEqual([0.3, 0.42, 0.5].map((lightness) => areLinesLight(lightness, false)), [true, false, false]);
+  assert.deepEqual([0.3, 0.42, 0.5].map((lightness) => areLinesLight(lightness, true)), [true, true, false]);
+});
+
+test("few lines are strong in however many pieces, and those of a grid fade as its edges do", () => {
   const [picture, map, ratio] = counted(100, 500, 2);
   assert.equal(lineAlpha(picture, 10, map, ratio), 0.92);
-  const [dense, , ] = counted(50_000, 500, 2);
-  const many = lineAlpha(picture, 100_000, map, ratio);
-  assert.ok(many < 0.3);
-  assert.ok(Math.abs(many / edgeAlpha(dense, map, ratio) - 0.92 / 0.55) < 1e-9);
+  const n = 100; // cells a side of the square of side 2
+  const [grid] = counted(n * n, 500, 2);
+  const alpha = lineAlpha(grid, 2 * n * 2, map, ratio);
+  assert.ok(alpha < 0.4);
+  assert.ok(Math.abs(alpha / edgeAlpha(grid, map, ratio) - 0.92 / 0.55) < 1e-9);
 });

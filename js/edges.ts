@@ -8,8 +8,6 @@ import { polygonArea } from "./geometry.ts";
 import type { PictureMessage } from "./protocol.ts";
 import type { PixelMap } from "./raster.ts";
 
-/** Of a partition, about: in a plane of lines, four of them meet at each vertex. */
-const EDGES_A_CELL = 2;
 /** Width of a stroke in CSS pixels. */
 export const EDGE_WIDTH = 0.8;
 /** Mean cell width, in CSS pixels, below which edges come from the id buffer: no worse to look at, and paths cost more. */
@@ -47,10 +45,16 @@ export function edgeAlpha(picture: Counted, map: PixelMap, ratio: number): numbe
   return EDGE_ALPHA * Math.min(1, cellWidth(picture, map, ratio) / FULL_EDGE_CELL);
 }
 
-/** Opacity of the lines of a layer with so many edges; they fade as edges do, where they lie as close. */
-export function lineAlpha(picture: Counted, n_edges: number, map: PixelMap, ratio: number): number {
-  const likeCells = { ...picture, n_cells: n_edges / EDGES_A_CELL };
-  return (LINE_ALPHA / EDGE_ALPHA) * edgeAlpha(likeCells, map, ratio);
+/** Opacity of a layer's lines of a length in all; they fade where they would cover the cells. */
+export function lineAlpha({ domain, scale }: Counted, length: number, { ax }: PixelMap, ratio: number): number {
+  // In a grid, the edges of each cell have twice its width in all.
+  const width = (2 * polygonArea(domain) * Math.abs(ax)) / (scale * length) / ratio;
+  return LINE_ALPHA * Math.min(1, width / FULL_EDGE_CELL);
+}
+
+/** Whether a layer's lines are white: on dark colours, and for a while longer, so that a zoom does not make them flicker. */
+export function areLinesLight(lightness: number, areLight: boolean): boolean {
+  return lightness < (areLight ? 0.46 : 0.38);
 }
 
 /** Opacity of the pixels of an edge in the id buffer that is as strong as a stroke of opacity `alpha`. */

@@ -34,8 +34,7 @@ export class Legend {
     this.lines.hidden = lines === null;
     if (lines !== null) {
       const { layer, name, n_units: nUnits, n_bent: nBent, n_edges: nEdges } = lines;
-      const said = `layer ${layer}, ${name}: ${formatCount(nBent)} of ${formatCount(nUnits)} units bend here, along ${formatCount(nEdges)} edges`;
-      this.lines.replaceChildren(element("span", { class: "sc-legend-line", "aria-hidden": "true" }), said);
+      this.lines.textContent = `Layer ${layer}, ${name}: ${formatCount(nBent)} of ${formatCount(nUnits)} units bend here, along ${formatCount(nEdges)} edges`;
     }
   }
 

@@ -78,6 +78,8 @@ export interface Lines {
   /** Units that bend anywhere on show. */
   readonly n_bent: number;
   readonly n_edges: number;
+  /** Of all edges, in units of the slice. */
+  readonly length: number;
 }
 
 /** The lines on show, and the ends of their edges as pairs of vertices. */

@@ -135,7 +135,7 @@ function drawn(size: number, points: readonly number[]): number[] {
   raster.reset(size, size);
   raster.rgba.fill(0xffffffff);
   const n = points.length / 2;
-  raster.strokePairs(Uint32Array.from({ length: 2 * (n - 1) }, (_, i) => (i + 1) >> 1), Float64Array.from(points), 128);
+  raster.strokePairs(Uint32Array.from({ length: 2 * (n - 1) }, (_, i) => (i + 1) >> 1), Float64Array.from(points), 128, false);
   return [...raster.rgba];
 }
 
@@ -160,6 +160,25 @@ test("a line in many short pieces is the same pixels as the whole, each darkened
       assert.ok(Math.abs(count - steps) <= 1, `${count} pixels for ${steps}`);
     }
   }
+});
+
+test("light lines lighten, to white at most", () => {
+  const raster = new Raster();
+  raster.reset(4, 2);
+  raster.rgba.fill(0xff204080);
+  raster.strokePairs(Uint32Array.of(0, 1), Float64Array.of(0, 0.5, 2, 0.5), 128, true);
+  raster.strokePairs(Uint32Array.of(0, 1), Float64Array.of(0, 1.5, 2, 1.5), 256, true);
+  assert.deepEqual([...raster.rgba.slice(0, 3)], [0xff8f9fbf, 0xff8f9fbf, 0xff204080]);
+  assert.deepEqual([...raster.rgba.slice(4, 7)], [0xffffffff, 0xffffffff, 0xff204080]);
+});
+
+test("lightness is that of the polygons alone", () => {
+  const raster = new Raster();
+  raster.reset(100, 100);
+  assert.equal(raster.lightness(0.7), 0.7);
+  const quad = { points: new Float32Array(8), offsets: Uint32Array.of(0, 4), indices: null };
+  raster.fill(quad, Float64Array.of(0, 0, 0, 100, 50, 100, 50, 0), Uint32Array.of(0xff808080), true);
+  assert.ok(Math.abs(raster.lightness(0) - 128 / 255) < 1e-9);
 });
 
 test("100,000 cells are filled in well under a frame of a slide show", () => {

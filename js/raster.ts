@@ -23,6 +23,8 @@ export interface PixelMap {
 }
 
 export const NO_POLYGON = -1;
+/** Every so many pixels one is looked at for the mean; odd, so that they do not stand in columns. */
+const SAMPLE = 61;
 
 export class Raster {
   width = 0;
@@ -110,6 +112,21 @@ export class Raster {
     }
   }
 
+  /** How light the polygons on show are in the mean, 0 to 1; `before` where there is none. */
+  lightness(before: number): number {
+    const { rgba, ids } = this;
+    let sum = 0;
+    let count = 0;
+    for (let at = 0; at < rgba.length; at += SAMPLE) {
+      if (ids[at] !== NO_POLYGON) {
+        const colour = rgba[at];
+        sum += 0.2126 * (colour & 255) + 0.7152 * ((colour >> 8) & 255) + 0.0722 * ((colour >> 16) & 255);
+        count += 1;
+      }
+    }
+    return count === 0 ? before : sum / (255 * count);
+  }
+
   /** Darkens each pixel whose id differs from the one to the right or below, `strength` of 256. */
   strokeIds(strength: number): void {
     const { width, height, rgba, ids } = this;
@@ -118,21 +135,22 @@ export class Raster {
       for (let at = row * width, stop = at + width - 1; at < stop; at++) {
         const id = ids[at];
         if (id !== ids[at + 1] || id !== ids[at + width]) {
-          rgba[at] = darkened(rgba[at], keep);
+          rgba[at] = mixed(rgba[at], keep, 0);
         }
       }
     }
   }
 
   /**
-   * Darkens the pixels along segments between pairs of points, `strength` of 256.
+   * Mixes black, or white, into the pixels along segments between pairs of points, `strength` of 256.
    *
    * One for each row or column whose middle a segment crosses, whichever it runs along: the short segments of a long line make
    * the pixels of the whole one, none twice.
    */
-  strokePairs(ends: Uint32Array, pixels: Float64Array, strength: number): void {
+  strokePairs(ends: Uint32Array, pixels: Float64Array, strength: number, isLight: boolean): void {
     const { width, height, rgba } = this;
     const keep = 256 - strength;
+    const ink = isLight ? 255 : 0;
     for (let i = 0; i + 1 < ends.length; i += 2) {
       const a = 2 * ends[i];
       const b = 2 * ends[i + 1];
@@ -146,7 +164,7 @@ export class Raster {
         const across = Math.floor(pixels[from + 1 - along] + (k + 0.5 - start) * slope);
         if (across >= 0 && across < (isSteep ? width : height)) {
           const at = isSteep ? k * width + across : across * width + k;
-          rgba[at] = darkened(rgba[at], keep);
+          rgba[at] = mixed(rgba[at], keep, ink);
         }
       }
     }
@@ -160,10 +178,11 @@ export class Raster {
   }
 }
 
-/** A colour with `keep` of 256 parts of its light. */
-function darkened(colour: number, keep: number): number {
-  const redBlue = (((colour & 0xff00ff) * keep) >>> 8) & 0xff00ff;
-  const green = (((colour & 0x00ff00) * keep) >>> 8) & 0x00ff00;
+/** `keep` of 256 parts of a colour, the rest grey of lightness `ink`. */
+function mixed(colour: number, keep: number, ink: number): number {
+  const more = ink * (256 - keep);
+  const redBlue = (((colour & 0xff00ff) * keep + more * 0x10001) >>> 8) & 0xff00ff;
+  const green = (((colour & 0x00ff00) * keep + more * 0x100) >>> 8) & 0x00ff00;
   return ((colour & 0xff000000) | redBlue | green) >>> 0;
 }
 

@@ -216,7 +216,10 @@ export class Session {
         break;
       case "lines":
         if (message.number === this.picture?.number) {
-          this.legend.updateLines(message.lines);
+          const { lines, lineEnds } = message;
+          this.picture = { ...this.picture, lines, lineEnds };
+          this.legend.updateLines(lines);
+          this.board.setPicture(this.picture);
           this.slice?.setLines(message);
         }
         break;

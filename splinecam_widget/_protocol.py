@@ -157,8 +157,12 @@ def _lines(shown: Shown, layer: int | None) -> tuple[dict[str, Any] | None, byte
         return None, b""
     record, edges = partition.layers[layer], np.flatnonzero(partition.edge_layer == layer)
     n_bent = int(np.count_nonzero(np.bincount(partition.edge_unit[edges])))
-    head = {"layer": layer, "name": record.name, "n_units": record.n_units, "n_bent": n_bent, "n_edges": len(edges)}
-    return head, partition.edges[edges].astype("<u4").tobytes()
+    ends = partition.edges[edges]
+    start, end = partition.vertices[ends[:, 0]], partition.vertices[ends[:, 1]]
+    return {
+        "layer": layer, "name": record.name, "n_units": record.n_units, "n_bent": n_bent, "n_edges": len(edges),
+        "length": float(np.linalg.norm(end - start, axis=1).sum()),
+    }, ends.astype("<u4").tobytes()
 
 
 def colour_buffers(shown: Shown, colouring: Colouring, relative: Any) -> tuple[bytes, bytes, bytes, bytes]:

@@ -229,8 +229,9 @@ class TestPicture:
         nearest, units = z.abs().min(dim=1)
         assert nearest.max() < 1e-5 * z.abs().max()
         lines = content["lines"]
+        length = np.linalg.norm(np.diff(vertices[pairs], axis=1), axis=-1).sum()
         assert lines == {"layer": layer, "name": f"{2 * layer + 2} (relu)", "n_units": 8, "n_bent": len(units.unique()),
-                         "n_edges": len(pairs)}
+                         "n_edges": len(pairs), "length": pytest.approx(length, rel=1e-5)}
         assert 0 < lines["n_bent"] <= 8
 
     def test_lines_of_all_layers_are_all_edges_inside(self, shown: Shown) -> None:

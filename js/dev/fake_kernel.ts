@@ -114,9 +114,9 @@ export class FakeKernel implements Kernel {
     }
     const [left, right, bottom, top] = this.view;
     const units = this.network.firstUnits({ origin: this.origin, basis: this.basis });
-    const { ends, nBent } = linesOf(this.packed, units, layer > 0, [(left + right) / 2, (bottom + top) / 2], (right - left) / 2);
+    const { ends, nBent, length } = linesOf(this.packed, units, layer > 0, [(left + right) / 2, (bottom + top) / 2], (right - left) / 2);
     const nUnits = WIDTHS[layer];
-    return { lines: { layer, name, n_units: nUnits, n_bent: layer > 0 ? nUnits : nBent, n_edges: ends.length / 2 }, lineEnds: ends };
+    return { lines: { layer, name, n_units: nUnits, n_bent: layer > 0 ? nUnits : nBent, n_edges: ends.length / 2, length }, lineEnds: ends };
   }
 
   onRequest(model: FakeModel): void {

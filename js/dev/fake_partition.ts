@@ -128,13 +128,14 @@ function colouring(cells: readonly Cell[], colorBy: string): { colours: Uint32Ar
 /** Both ends of every inner edge along which one of the units is zero (or none, `isOther`), and how many units are. */
 export function linesOf(
   { vertices, cellOffsets, cellVertices }: Wire, units: readonly Affine[], isOther: boolean, centre: Point, scale: number,
-): { readonly ends: Uint32Array; readonly nBent: number } {
+): { readonly ends: Uint32Array; readonly nBent: number; readonly length: number } {
   const bent = new Set<number>();
   const place = (v: number): Point => [centre[0] + scale * vertices[2 * v], centre[1] + scale * vertices[2 * v + 1]];
   const isZero = (unit: Affine, v: number): boolean => Math.abs(at(unit, place(v))) < NEAR * scale * Math.hypot(unit[0], unit[1]);
   const isInner = (a: number, b: number): boolean =>
     [0, 1].every((axis) => Math.abs(vertices[2 * a + axis]) < 1 - NEAR || vertices[2 * a + axis] !== vertices[2 * b + axis]);
   const ends: number[] = [];
+  let length = 0;
   for (let i = 0; i + 1 < cellOffsets.length; i++) {
     for (let corner = cellOffsets[i]; corner < cellOffsets[i + 1]; corner++) {
       const a = cellVertices[corner === cellOffsets[i] ? cellOffsets[i + 1] - 1 : corner - 1];
@@ -143,10 +144,11 @@ export function linesOf(
       if (a < b && unit < 0 === isOther && isInner(a, b)) {
         ends.push(a, b);
         bent.add(unit);
+        length += Math.hypot(place(a)[0] - place(b)[0], place(a)[1] - place(b)[1]);
       }
     }
   }
-  return { ends: Uint32Array.from(ends), nBent: bent.size };
+  return { ends: Uint32Array.from(ends), nBent: bent.size, length };
 }
 
 /** The cells of a wire as polygons, with one output that is 0 everywhere. */

@@ -540,7 +540,7 @@ def test_lines_of_one_layer(opened: Open) -> None:
     before = [darkness(widget, layer) for layer in (0, 1)]
     for layer in (0, 1):
         lines.select_option(f"layer {layer}, {2 * layer + 1} (relu)")
-        legend.get_by_text("units bend here").filter(has_text=f"layer {layer}").wait_for()
+        legend.get_by_text("units bend here").filter(has_text=f"Layer {layer}").wait_for()
         assert page.evaluate("dev.model.get('layer')") == layer
         page.wait_for_timeout(200)
         now = [darkness(widget, k) for k in (0, 1)]
@@ -549,7 +549,7 @@ def test_lines_of_one_layer(opened: Open) -> None:
     said = legend.inner_text()
     page.get_by_label("Zoom in the slice").click()
     widget.wait_exact(after=0, seconds=EXACT_SECONDS)
-    assert legend.get_by_text("layer 1, 3 (relu)").is_visible()
+    assert legend.get_by_text("Layer 1, 3 (relu)").is_visible()
     assert legend.inner_text() != said, "fewer edges are in view"
     lines.select_option("all layers")
     legend.get_by_text("units bend here").wait_for(state="hidden")

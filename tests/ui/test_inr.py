@@ -35,6 +35,14 @@ def test_dragging_an_anchor_over_the_photograph(browser: Browser, tmp_path_facto
         widget = WidgetPage(notebook.page)
         before = widget.wait_exact()
         place = notebook.kernel_json(COUNTS)[2]
+        lines = notebook.page.get_by_label("Lines").nth(0)
+        for layer in (0, 1):
+            lines.select_option(index=1 + layer)
+            widget.part("Legend").get_by_text("units bend here").filter(has_text=f"Layer {layer}").wait_for()
+            notebook.page.wait_for_timeout(300)
+            notebook.page.screenshot(path=artifacts / f"inr-layer-{layer}.png")
+        assert notebook.kernel_json("print(w.layer)") == 1
+        lines.select_option(index=0)
         notebook.page.screenshot(path=artifacts / "inr-first.png")
         widget.drag("Anchor C on the board", widget.place("Board: input plane", 0.7, 0.3))
         notebook.page.wait_for_timeout(300)
