@@ -105,7 +105,7 @@ export class Inspector {
       facts.push(["to boundary", (distance.is_bound ? "≥ " : "") + formatNumber(distance.value), distance.is_bound ? "It may be nearer outside the view" : ""]);
     }
     if (edge !== null) {
-      facts.push(["edge of", `layer ${edge.layer}, unit ${formatCount(edge.unit)}`, `The nearest edge, ${formatNumber(edge.distance)} away: ${edge.name}`]);
+      facts.push(["edge of", `layer\u00a0${edge.layer}, unit\u00a0${formatCount(edge.unit)}`, `The nearest edge, ${formatNumber(edge.distance)} away: ${edge.name}`]);
     }
     this.facts.replaceChildren(
       ...facts.flatMap(([name, value, more = ""]) => [element("span", { class: "sc-fact-name" }, name), element("span", { title: more }, value)]),
