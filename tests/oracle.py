@@ -386,7 +386,7 @@ def decisions_at(partition: Partition, inputs: torch.Tensor) -> list[np.ndarray[
 
     Distances from m knots; the m entries of which the largest is taken; of what is sorted, the differences of any two.
     """
-    from splinecam_widget.engine.network import run_steps
+    from splinecam_widget.engine.steps import run_steps
 
     with torch.no_grad():
         env = run_steps(partition.network.steps, {partition.network.input_name: inputs}, len(inputs))

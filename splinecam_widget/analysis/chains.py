@@ -22,10 +22,11 @@ from splinecam_widget.engine.compute import output_tolerance
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.evaluation import advance, advance_bounds
 from splinecam_widget.engine.hats import hats_for
-from splinecam_widget.engine.network import Network, Step
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.pieces import bends
 from splinecam_widget.engine.planar import Int32, Int64, NewVertices, Signs
 from splinecam_widget.engine.rounding import Bound, input_bound
+from splinecam_widget.engine.steps import Step
 from splinecam_widget.engine.switches import jumps
 from splinecam_widget.engine.threads import apart
 

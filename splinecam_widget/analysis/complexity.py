@@ -10,8 +10,9 @@ import numpy as np
 from splinecam_widget.engine.arrays import Float64, as_count, as_numbers, as_real, generator_of
 from splinecam_widget.engine.compute import network_of
 from splinecam_widget.engine.evaluation import patterns_at, row_chunks
-from splinecam_widget.engine.network import Network, Step
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.planar import Int64
+from splinecam_widget.engine.steps import Step
 
 CHUNKS_AT_A_TIME = 8
 """Of corners, for several cores; so many have their patterns in memory at a time."""

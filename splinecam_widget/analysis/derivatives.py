@@ -16,9 +16,10 @@ from splinecam_widget.engine.arrays import Float64
 from splinecam_widget.engine.evaluation import row_chunks_of_width
 from splinecam_widget.engine.graph import component_ids
 from splinecam_widget.engine.hats import Hats, hats_of
-from splinecam_widget.engine.network import Network, Reference, Stage, Step, run_steps
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.operations import Affine, Kink
 from splinecam_widget.engine.planar import Int32, Int64
+from splinecam_widget.engine.steps import Reference, Stage, Step, run_steps
 from splinecam_widget.engine.threads import apart, on_all_cores
 
 from . import _derivative_kernels

@@ -11,10 +11,10 @@ import torch
 from . import _dissolving_kernels
 from ._sign_kernels import peaks
 from .arrays import Float64
-from .network import Step
 from .pieces import bends, bends_between, pieces
 from .planar import PlanarComplex
 from .splitting import ANY_ROOM, Room, Split, split_complex
+from .steps import Step
 
 CELLS_AT_A_TIME = 1024
 

@@ -23,7 +23,7 @@ from .errors import UnsupportedModelError
 from .evaluation import advance, advance_bounds
 from .hats import hats_for
 from .lowering import lower
-from .network import NEAR, Network, Stage
+from .network import NEAR, Network
 from .partition import Partition
 from .patching import Patch
 from .planar import PlanarComplex, Signs, chords
@@ -31,6 +31,7 @@ from .rounding import CONFIDENCE, LERP_ERROR, Bound
 from .slices import Slice
 from .splitting import Room, Split, split_complex
 from .states import State, Work
+from .steps import Stage
 from .switches import jumps
 from .threads import apart
 from .watching import BYTES_A_CELL, MOST_LINES, Budget, Sketch, Watch, some_edges

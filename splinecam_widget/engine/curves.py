@@ -19,9 +19,9 @@ import scipy  # loads `special` when it is first used
 import torch
 
 from .arrays import Float64
-from .network import Call, Reference, Step
 from .operations import KINKS
 from .pieces import interpolated
+from .steps import Call, Reference, Step
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,13 @@ import torch
 from . import _dense_kernels
 from .arrays import Float64
 from .hats import OPERATIONS
-from .network import Network, Stage, Step
+from .network import Network
 from .operations import Affine, Kink
 from .planar import NewVertices, PlanarComplex, Signs
 from .rounding import CONFIDENCE, LERP_ERROR, UNIT_ROUNDOFF, Bound
 from .splitting import LEAST_TRACED
 from .states import State, Work
+from .steps import Stage, Step
 from .watching import BYTES_A_CELL, Watch
 
 MOST_PRODUCTS = 1 << 20

@@ -15,9 +15,10 @@ from . import buffers
 from .arrays import Float64
 from .dense import NARROW, dense_of
 from .hats import Hats
-from .network import Network, Stage, Step, run_steps
+from .network import Network
 from .planar import NewVertices, SignGathering, Signs
 from .rounding import Bound, sizes, step_bound
+from .steps import Stage, Step, run_steps
 from .threads import on_all_cores
 
 T = TypeVar("T")

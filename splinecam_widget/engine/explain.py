@@ -10,8 +10,8 @@ import numpy as np
 
 from .errors import Offender, UnsupportedModelError, shape_text, text_table
 from .lowering import read
-from .network import Step
 from .operations import Affine
+from .steps import Step
 
 HEADER = ("module", "operation", "shapes", "parameters", "cost", "understood as")
 

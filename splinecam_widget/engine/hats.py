@@ -19,10 +19,10 @@ import torch
 
 from . import _hat_kernels
 from .arrays import Float64
-from .network import Stage, run_steps
 from .operations import Affine
 from .planar import NewVertices
 from .rounding import LERP_ROUNDINGS, UNIT_ROUNDOFF, Bound
+from .steps import Stage, run_steps
 
 OPERATIONS = frozenset({"relu", "leaky_relu", "prelu", "abs"})
 """Activations of one entry that bend at zero only."""

@@ -16,7 +16,7 @@ from torch import fx, nn
 from . import switches
 from .curves import APPROXIMABLE, FINEST, curve_step, curved
 from .errors import Offender, UnsupportedModelError, shape_text
-from .network import FAR, Call, Network, Reference, Step
+from .network import FAR, Network
 from .operations import AFFINE, KINKS, REASONS, REPLACEMENTS, WHOLE_MODULES, Affine, Kink
 from .outputs import chosen_output, head_of
 from .reference import DoubleModel, InFloat64
@@ -24,6 +24,7 @@ from .selections import SELECTIONS, rewritten, with_knots
 from .sequences import Program
 from .snapshot import snapshot
 from .spectra import complex_step
+from .steps import Call, Reference, Step
 from .tracing import (
     ancestors,
     is_complex,

@@ -13,11 +13,12 @@ import torch
 from .arrays import Float64
 from .evaluation import advance
 from .hats import hats_for
-from .network import Network, Stage, is_same_step
+from .network import Network
 from .planar import Int64, NewVertices, PlanarComplex, Signs
 from .resplitting import resplit
 from .splitting import Room, Split, split_complex
 from .states import State
+from .steps import Stage, is_same_step
 
 LARGEST_SHARE = 0.5
 """Of a stage's units: where more have changed, all are computed anew."""

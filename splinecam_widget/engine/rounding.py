@@ -29,10 +29,10 @@ import numpy as np
 import torch
 
 from .arrays import Float64
-from .network import Reference, Step
 from .operations import Affine, Kink
 from .selections import larger_of_pairs
 from .spectra import spectrum_rows
+from .steps import Reference, Step
 
 UNIT_ROUNDOFF = 2.0**-53
 CONFIDENCE = 8.0

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from .network import Call, Reference, Step
 from .operations import AFFINE, KINKS, Affine, Arguments, Kink
+from .steps import Call, Reference, Step
 
 # -- what steps call; arguments in the order of their numbers ----------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from .network import Call, Reference, Step
 from .operations import AFFINE
+from .steps import Call, Reference, Step
 
 _TRANSFORMS = {f"fft_{kind}{axes}" for kind in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft") for axes in ("", "2", "n")}
 

@@ -16,10 +16,10 @@ import torch
 
 from .arrays import Float64
 from .evaluation import row_chunks_of_width
-from .network import Call, Reference, Stage, Step, run_steps
 from .operations import AFFINE, KINKS
 from .planar import Int32, Int64
 from .rounding import Bound, sizes, step_bound
+from .steps import Call, Reference, Stage, Step, run_steps
 
 
 class Corners(Protocol):

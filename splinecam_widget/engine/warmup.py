@@ -14,10 +14,11 @@ from . import _cell_kernel, _cell_measures, _dense_kernels, _sketch_kernels
 from .boundary import winners_of
 from .explorer import Explorer
 from .garbage import without_collections
-from .network import Call, Network, Reference, Step
+from .network import Network
 from .operations import AFFINE, KINKS
 from .selections import Rewriting
 from .slices import Slice, rectangle
+from .steps import Call, Reference, Step
 
 LOADING_SECONDS = 3.0
 """For which no garbage is looked for while a first picture loads loops: three times as long as it takes here."""
