@@ -15,7 +15,8 @@ from cases import cases
 from oracle import assert_same, mlp, square
 from splinecam_widget.engine.compute import Work, compute_partition
 from splinecam_widget.engine.explorer import Explorer
-from splinecam_widget.engine.lowering import Network, lower
+from splinecam_widget.engine.lowering import lower
+from splinecam_widget.engine.network import Network
 from splinecam_widget.engine.slices import Slice, rectangle
 from splinecam_widget.engine.watching import Budget, Watch
 

@@ -20,7 +20,7 @@ from oracle import assert_consistent
 from splinecam_widget.analysis.attributions import integrated_gradients
 from splinecam_widget.analysis.complexity import local_complexity
 from splinecam_widget.analysis.lines import compute_line
-from splinecam_widget.engine import lowering
+from splinecam_widget.engine import reading
 from splinecam_widget.engine.compute import compute_partition
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.evaluation import evaluate
@@ -731,5 +731,5 @@ def test_a_model_that_exits_is_refused() -> None:
 
 
 def test_rows_without_outputs_look_like_no_batch() -> None:
-    assert not lowering._takes_rows_apart(lambda x: x[..., :0], (4, 3))
-    assert lowering._takes_rows_apart(torch.relu, (4, 3))
+    assert not reading._takes_rows_apart(lambda x: x[..., :0], (4, 3))
+    assert reading._takes_rows_apart(torch.relu, (4, 3))

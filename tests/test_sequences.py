@@ -15,8 +15,9 @@ from splinecam_widget import Slice, compute_partition
 from splinecam_widget.engine import lowering
 from splinecam_widget.engine.errors import UnsupportedModelError
 from splinecam_widget.engine.loops import compiler_lock
-from splinecam_widget.engine.lowering import Reading, read
+from splinecam_widget.engine.lowering import read
 from splinecam_widget.engine.operations import Affine, Kink
+from splinecam_widget.engine.reading import Reading
 from splinecam_widget.engine.sequences import LAYERS, sequence
 from splinecam_widget.engine.steps import Call, Reference
 from splinecam_widget.engine.tracing import _exported
