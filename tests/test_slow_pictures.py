@@ -19,7 +19,7 @@ from splinecam_widget.analysis.colours import colouring_of
 from splinecam_widget.engine.slices import Slice
 from splinecam_widget.engine.watching import Budget, Sketch
 from widget_checks import assert_same_partition, fresh_partition, small_net
-from widget_wire import IMAGES, NET, SECONDS, MakeWidget, image, picture, request, sent, wait_checked
+from widget_wire import IMAGES, NET, SECONDS, MakeWidget, image, picture, request, sent, tell, wait_checked
 
 POINTS = [np.array(x) for x in ([0.0, 0.0], [1.0, 0.0], [0.0, 1.0])]
 
@@ -42,7 +42,7 @@ class TestTooMuch:
         assert not shown.partition.is_complete
         assert shown.is_default_domain
         content, buffers = picture_message(
-            shown, _colouring(shown), {"sequence": 1, "view_id": None}, True, {})
+            shown, _colouring(shown), None, {"sequence": 1, "view_id": None}, True, {})
         asked = Slice.through(*POINTS).domain
         low, high = asked.min(axis=0), asked.max(axis=0)
         np.testing.assert_allclose(content["view"], [low[0], high[0], low[1], high[1]])
@@ -128,7 +128,10 @@ class TestSketches:
         w = make(net, images=IMAGES)
         w.wait(SECONDS)
         assert sent(w, "sketch")
-        assert "sketch" not in w._last
+        w.comm.sent.clear()
+        tell(w, kind="hello", view_id="late")
+        assert sent(w, "picture")
+        assert not sent(w, "sketch")
         assert w.status["state"] == "exact"
 
 
