@@ -71,9 +71,9 @@ class SplineCamWidget(anywidget.AnyWidget):
         upwards.
     domain : (k, 2) array, optional
         Convex polygon in slice coordinates to compute; default: a square around the anchors.
-    color_by : {"class", "pattern", "area", "slope", "output"}, optional
-        "output" for models with one or three outputs; "class" unless the outputs are the colours of `background`, which they
-        are when there are one or three and no `class_names`.
+    color_by : {"class", "margin", "pattern", "area", "slope", "output"}, optional
+        "margin" is by how much the largest output exceeds the second; "output" is for models with one or three outputs. "class"
+        unless the outputs are the colours of `background`, which they are when there are one or three and no `class_names`.
     layer : int, optional
         The lines of this layer of kinks alone are strong, those of others faint; layers count in execution order from 0, as in
         `Partition.edge_layer`. None: all lines are alike.
@@ -303,9 +303,10 @@ class SplineCamWidget(anywidget.AnyWidget):
     def check_colouring(self, color_by: str) -> None:
         """Raise ValueError if the model has no such colouring."""
         if color_by not in self._colourings:
-            why = {"class": "; outputs are classes where class_names are given", "output": "; that needs one or three outputs"}
+            is_output = color_by == "output"
+            why = "that needs one or three outputs" if is_output else "outputs are classes where class_names are given"
             raise ValueError(
-                f"color_by: expected one of {', '.join(self._colourings)} for this model, got {color_by!r}{why[color_by]}")
+                f"color_by: expected one of {', '.join(self._colourings)} for this model, got {color_by!r}; {why}")
 
     def check_layer(self, layer: Any) -> int:
         """A number checked: ValueError if the model has no such layer of kinks."""
@@ -322,7 +323,7 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _found_colourings(self) -> list[str]:
         network = self._scene.network
-        missing = set() if self._views.words.is_class else {"class"}
+        missing = set() if self._views.words.is_class else {"class", "margin"}
         if network is not None and network.n_outputs not in (1, 3):
             missing.add("output")
         return [name for name in COLOR_BY if name not in missing]

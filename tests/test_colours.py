@@ -120,6 +120,19 @@ class TestScale:
         assert (np.diff(green) >= 0).all()
         assert green[-1] > green[0]
 
+    @pytest.mark.parametrize("n_outputs", [1, 2, 3])
+    def test_margins_are_those_of_the_model(self, n_outputs: int) -> None:
+        model = net(n_outputs)
+        found = compute_partition(model, Slice.through(*ANCHORS[:3]))
+        colouring = colouring_of(found, winners_of(found), "margin", names(max(2, n_outputs)))
+        middles = [found.vertices[found.cell_vertices[a:b]].mean(axis=0) for a, b in itertools.pairwise(found.cell_offsets)]
+        with torch.no_grad():
+            outputs = model(torch.from_numpy(found.plane.to_input(np.array(middles))))
+        expected = outputs[:, 0].abs() if n_outputs == 1 else outputs.topk(2).values @ torch.tensor([1.0, -1.0]).double()
+        np.testing.assert_allclose(colouring.values, expected, rtol=0, atol=1e-12)
+        assert colouring.legend["title"] == "margin of the class"
+        assert (colouring.legend["kind"], len(colouring.pieces)) == ("scale", 0)
+
     def test_slivers_do_not_take_the_scale_of_areas(self, partition: Partition) -> None:
         areas = partition.areas
         legend = colouring_of(partition, winners_of(partition), "area", names(3)).legend
@@ -203,7 +216,7 @@ def test_every_colouring_has_one_opaque_colour_a_cell(partition: Partition, colo
 
 
 def test_unknown(partition: Partition) -> None:
-    with pytest.raises(ValueError, match="color_by: expected one of class, pattern, area, slope, output, got 'height'"):
+    with pytest.raises(ValueError, match="color_by: expected one of class, margin, pattern, area, slope, output, got 'height'"):
         colouring_of(partition, winners_of(partition), "height", names(3))
 
 

@@ -41,7 +41,7 @@ def rings_of(collection: Any) -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [several, single, lone, part])
-@pytest.mark.parametrize("color_by", ["class", "area", "slope", "pattern"])
+@pytest.mark.parametrize("color_by", ["class", "margin", "area", "slope", "pattern"])
 def test_polygons_fill_the_domain(make: Any, color_by: str) -> None:
     p = make()
     ax = p.plot(color_by=color_by)
@@ -134,5 +134,5 @@ def test_own_axes_title_and_file(tmp_path: Path) -> None:
 def test_refuses() -> None:
     with pytest.raises(ValueError, match=r"^class_names: expected 2 names, got 1"):
         single().plot(class_names=["a"])
-    with pytest.raises(ValueError, match=r"^color_by: expected one of class, pattern, area, slope, output, got 'height'"):
+    with pytest.raises(ValueError, match=r"^color_by: expected one of class, margin, .*, got 'height'"):
         single().plot(color_by="height")

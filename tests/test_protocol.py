@@ -193,7 +193,7 @@ class TestPicture:
         top = torch.topk(NET(torch.from_numpy(x).float()), 2, dim=1).values.detach().numpy()
         assert (top[:, 0] - top[:, 1]).max() < 100 * FLOAT32
 
-    @pytest.mark.parametrize("color_by", ["pattern", "area", "slope"])
+    @pytest.mark.parametrize("color_by", ["margin", "pattern", "area", "slope"])
     def test_no_pieces_but_by_class(self, shown: Shown, color_by: str) -> None:
         picture = decoded(*picture_of(shown, color_by))
         assert picture.pieces == []
@@ -207,7 +207,7 @@ class TestPicture:
         assert content["to_input"] == {"origin": [0, 0], "basis": [[1, 0], [0, 1]]}
         assert_shows(decoded(content, buffers), plane_shown.partition)
 
-    @pytest.mark.parametrize("color_by", ["class", "pattern", "area", "slope"])
+    @pytest.mark.parametrize("color_by", ["class", "margin", "pattern", "area", "slope"])
     def test_colours_message_has_the_colour_buffers_of_the_picture(self, shown: Shown, color_by: str) -> None:
         colouring = colouring_of(shown.partition, shown.winners, color_by, NAMES)
         content, buffers = colours_message(shown, colouring)

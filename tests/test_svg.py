@@ -46,7 +46,7 @@ def to_pixels(p: Any, points: np.ndarray, width: int) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [several, single, lone, part])
-@pytest.mark.parametrize("color_by", ["class", "pattern", "area", "slope"])
+@pytest.mark.parametrize("color_by", ["class", "margin", "pattern", "area", "slope"])
 def test_cells_fill_the_domain(make: Any, color_by: str) -> None:
     p = make()
     elements = read(p.to_svg(color_by=color_by, width=400))

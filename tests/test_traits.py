@@ -64,7 +64,7 @@ def test_an_anchor_travels_as_bytes() -> None:
     ("x", [1.0, 2.0, 3.0], r"x: expected shape \(2,\), got \(3,\)"),
     ("x", [1.0, np.nan], "x: expected finite numbers, got NaN"),
     ("domain", [[0, 0], [1, 1]], "domain: expected the corners of a convex polygon"),
-    ("color_by", "height", "color_by: expected one of class, pattern"),
+    ("color_by", "height", "color_by: expected one of class, margin, pattern"),
     ("color_by", "output", "color_by: not of this model"),
     ("layer", 7, "layer: not of this model"),
 ])

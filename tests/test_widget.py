@@ -273,8 +273,8 @@ class TestPlane:
         [
             (1, {}, ["pattern", "area", "slope", "output"]),
             (3, {}, ["pattern", "area", "slope", "output"]),
-            (3, {"class_names": ["a", "b", "c"]}, ["class", "pattern", "area", "slope", "output"]),
-            (2, {}, ["class", "pattern", "area", "slope"]),
+            (3, {"class_names": ["a", "b", "c"]}, ["class", "margin", "pattern", "area", "slope", "output"]),
+            (2, {}, ["class", "margin", "pattern", "area", "slope"]),
         ],
     )
     def test_colourings_are_those_of_the_model(

@@ -30,7 +30,7 @@ from widget_wire import (
     wait_checked,
 )
 
-COLOURINGS_OF_CLASSES = "color_by: expected one of class, pattern, area, slope for this model"
+COLOURINGS_OF_CLASSES = "color_by: expected one of class, margin, pattern, area, slope for this model"
 
 
 class TestBadArguments:
@@ -65,7 +65,7 @@ class TestBadArguments:
             ({"domain": [[0, 0], [1, 1], [2, 2]]}, r"domain: expected a polygon of positive area, got area 0"),
             ({"domain": [[0, 0], [1, 1]]}, r"domain: expected the corners of a convex polygon"),
             ({"domain": "all"}, r"domain: expected real numbers, got dtype"),
-            ({"color_by": "height"}, r"color_by: expected one of class, pattern, area, slope, output, got 'height'"),
+            ({"color_by": "height"}, r"color_by: expected one of class, margin, pattern, area, slope, output, got 'height'"),
             ({"background": np.zeros((4, 4))}, r"background: expected a model of two input numbers, got anchors of shape"),
             ({"background": np.zeros((4, 4)), "images": IMAGES}, r"background: expected either images or a background"),
             ({"model": 3}, r"model: expected a torch module or a callable, got int"),
@@ -158,7 +158,7 @@ class TestBadChange:
             ("x3", None, r"x3: expected real numbers"),
             ("domain", [[0, 0], [1, 1], [2, 2]], r"domain: expected a polygon of positive area"),
             ("domain", 3, r"domain: expected the corners of a convex polygon"),
-            ("color_by", "height", r"color_by: expected one of class, pattern"),
+            ("color_by", "height", r"color_by: expected one of class, margin, pattern"),
             ("color_by", "output", None),
         ],
     )

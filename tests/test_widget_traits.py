@@ -61,7 +61,7 @@ class TestTraits:
         w.domain = None
         np.testing.assert_array_equal(w.wait(SECONDS).plane.domain, Slice.through(*IMAGES[:3]).domain)
 
-    @pytest.mark.parametrize("color_by", ["pattern", "area", "slope"])
+    @pytest.mark.parametrize("color_by", ["margin", "pattern", "area", "slope"])
     def test_colours_evaluate_nothing(self, w: SplineCamWidget, color_by: str) -> None:
         before, total = w.wait(0), copy.copy(w._scene._explorer.total)
         w.color_by = color_by

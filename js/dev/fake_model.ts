@@ -14,7 +14,7 @@ export class FakeModel implements WidgetModel {
   private readonly traits: Traits = {
     _request: {},
     color_by: "class",
-    _colourings: ["class", "pattern", "area", "slope"],
+    _colourings: ["class", "margin", "pattern", "area", "slope"],
     layer: null,
     _layers: ["1 (relu)", "3 (relu)"],
     status: { state: "waiting" },

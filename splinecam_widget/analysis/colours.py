@@ -1,4 +1,4 @@
-"""Colours of cells by class, pattern, area, slope, output or given numbers. Cells in, 32-bit colours and a legend out."""
+"""Colours of cells by class, margin, pattern, area, slope, output or given numbers: 32-bit words and a legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from splinecam_widget.engine.heads import entries_with_head
 
 UInt32 = NDArray[np.uint32]
 
-COLOR_BY = ("class", "pattern", "area", "slope", "output")
+COLOR_BY = ("class", "margin", "pattern", "area", "slope", "output")
 
 CLASS_COLOURS = ("#7aa6d6", "#f2b26b", "#85c285", "#e58a8c", "#b79fd4", "#c2a08f", "#eab0d5", "#b5b5b5", "#d3d483", "#82cfd9")
 """Mid-tones, so that edges, the boundary and handles stand out on them in light and dark pages."""
@@ -40,7 +40,8 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
 
     Parameters
     ----------
-    color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
+    color_by : {"class", "margin", "pattern", "area", "slope", "output"} or (C,) numbers
+        "margin": by how much the largest output exceeds the second, or a single one differs from 0, in the middle of each cell.
         A number for each cell is shown as it is, on a linear scale; a truth value as 0 or 1.
     class_names : list of str
         One for each class that can win.
@@ -62,6 +63,8 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
         shown = range(len(class_names)) if len(class_names) <= 12 else np.unique(winners.cells)
         entries = [{"name": class_names[k], "colour": hex_of(palette[k])} for k in shown]
         return Colouring(palette[winners.cells], palette[winners.piece_classes], {"kind": "classes", "entries": entries})
+    if color_by == "margin":
+        return _scale(_margins(cells), "margin of the class", False)
     if color_by == "pattern":
         palette = _pattern_palette()
         ids = (cells.planar.cell_hashes >> np.uint64(32)) % np.uint64(len(palette))
@@ -179,13 +182,28 @@ def _quantiles(values: Float64, weights: Float64, shares: list[float]) -> Float6
     return out
 
 
+def _means(cells: Cells) -> Float64:
+    """The outputs (C, K) at the mean of each cell's corners, which for an affine map are the means of theirs."""
+    sums = np.add.reduceat(cells.values[cells.cell_vertices], cells.cell_offsets[:-1], axis=0)
+    means: Float64 = sums / np.diff(cells.cell_offsets)[:, None]
+    return means
+
+
+def _margins(cells: Cells) -> Float64:
+    """By how much the class there wins (C,)."""
+    means = _means(cells)
+    if means.shape[1] == 1:
+        means = np.concatenate([np.abs(means), np.zeros_like(means)], axis=1)
+    largest = np.partition(means, (-2, -1), axis=1)
+    margins: Float64 = largest[:, -1] - largest[:, -2]
+    return margins
+
+
 def _output_colours(cells: Cells) -> UInt32:
-    """The mean output of each cell's corners as grey (K = 1) or RGB (K = 3), 0 to 1."""
+    """The output in the middle of each cell as grey (K = 1) or RGB (K = 3), 0 to 1."""
     n_outputs = cells.values.shape[1]
     if n_outputs not in (1, 3):
         raise ValueError(f"color_by: expected 1 or 3 outputs for the colours of the outputs, got {n_outputs}")
-    sums = np.add.reduceat(cells.values[cells.cell_vertices], cells.cell_offsets[:-1], axis=0)
-    means = sums / np.diff(cells.cell_offsets)[:, None]
-    means = entries_with_head(cells.head, means)
+    means = entries_with_head(cells.head, _means(cells))
     rgb = np.broadcast_to(means, (len(means), 3)) if n_outputs == 1 else means
     return words_of((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))

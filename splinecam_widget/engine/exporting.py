@@ -113,7 +113,7 @@ class Exports(Facade):
         ----------
         path : str or path or None
             Where to write it.
-        color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
+        color_by : {"class", "margin", "pattern", "area", "slope", "output"} or (C,) numbers
         edges, boundary, anchors : bool
             What is drawn over the cells.
         width : int
@@ -161,7 +161,7 @@ class Exports(Facade):
         ----------
         path : str or path or None
             Where to write it.
-        color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
+        color_by : {"class", "margin", "pattern", "area", "slope", "output"} or (C,) numbers
         edges, boundary : bool
             What is drawn over the cells.
         width : int
@@ -270,7 +270,7 @@ class Exports(Facade):
 
         Parameters
         ----------
-        color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
+        color_by : {"class", "margin", "pattern", "area", "slope", "output"} or (C,) numbers
         edges, boundary : bool
             What is drawn over the cells.
         class_names : list of str, dict of them by number, or None
@@ -311,7 +311,7 @@ class Exports(Facade):
         ----------
         ax : matplotlib.axes.Axes or None
             None: of a new figure.
-        color_by : {"class", "pattern", "area", "slope", "output"} or (C,) numbers
+        color_by : {"class", "margin", "pattern", "area", "slope", "output"} or (C,) numbers
         edges, boundary, anchors : bool
             What is drawn over the cells.
         legend : bool or None
