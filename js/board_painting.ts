@@ -6,7 +6,7 @@ import { toPixel, type Rect, type Size } from "./geometry.ts";
 import type { BoardMessage, PictureMessage } from "./protocol.ts";
 import { strokeCellEdges, strokePairs, strokeSegments } from "./strokes.ts";
 
-/** Above this many cells only domain, boundary and the lines of a chosen layer are drawn over the input plane. */
+/** Above this many cells only domain, boundary, and the lines of a chosen layer if they are few, are drawn over the input plane. */
 const MAX_EDGE_CELLS = 30_000;
 /** A thumbnail is never drawn smaller than this, in CSS pixels. */
 const MIN_THUMBNAIL = 5;
@@ -125,13 +125,17 @@ export class BoardPainting {
     const width = size.width * ratio;
     const height = size.height * ratio;
     const { lines, lineEnds } = picture;
-    this.toBoardPixels(picture, picture.vertices, view, width, height);
-    if (picture.n_cells <= MAX_EDGE_CELLS) {
+    const hasEdges = picture.n_cells <= MAX_EDGE_CELLS;
+    const hasLines = lines !== null && lines.n_edges <= MAX_STROKED_LINES;
+    if (hasEdges || hasLines) {
+      this.toBoardPixels(picture, picture.vertices, view, width, height);
+    }
+    if (hasEdges) {
       pen.strokeStyle = `rgba(255, 255, 255, ${lines === null ? 0.5 : 0.2})`;
       pen.lineWidth = 0.9 * ratio;
       strokeCellEdges(pen, picture, this.pixels, width, height);
     }
-    if (lines !== null && lines.n_edges <= MAX_STROKED_LINES) {
+    if (hasLines) {
       pen.strokeStyle = "rgba(255, 255, 255, 0.9)";
       pen.lineWidth = LINE_WIDTH * ratio;
       strokePairs(pen, this.pixels, lineEnds, width, height);

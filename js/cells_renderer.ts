@@ -10,7 +10,7 @@ import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
 import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
-import { areLinesLight, areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, MAX_STROKED_LINES } from "./edges.ts";
+import { areLinesLight, areLinesStroked, areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, pixelLineAlpha } from "./edges.ts";
 import type { Point } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
@@ -185,21 +185,14 @@ export class ConvexCellsView extends RendererView {
       raster.strokeIds(Math.round(256 * idAlpha(this.edgeAlpha(picture, map, ratio), ratio)));
     }
     const { lines, lineEnds } = picture;
-    const alpha = lines === null ? 0 : lineAlpha(picture, lines.length, map, ratio);
-    const areLinesStroked = lineEnds.length / 2 <= MAX_STROKED_LINES;
-    if (!areLinesStroked) {
-      raster.strokePairs(lineEnds, this.pixels, Math.round(256 * Math.min(1, alpha * LINE_WIDTH * ratio)), this.areLinesLight);
+    if (lines !== null && !areLinesStroked(lines, picture.scale, map, ratio)) {
+      const alpha = pixelLineAlpha(lineAlpha(picture, lines.length, map, ratio), ratio);
+      raster.strokePairs(lineEnds, this.pixels, Math.round(256 * alpha), this.areLinesLight);
     }
     image.width = width;
     image.height = height;
     const data = new ImageData(new Uint8ClampedArray(raster.rgba.buffer), width, height);
-    const ctx = context2d(image);
-    ctx.putImageData(data, 0, 0);
-    if (areLinesStroked && lineEnds.length > 0) {
-      ctx.strokeStyle = `rgba(${this.areLinesLight ? LIGHT : EDGE}, ${alpha.toFixed(3)})`;
-      ctx.lineWidth = LINE_WIDTH * ratio;
-      strokePairs(ctx, this.pixels, lineEnds, width, height);
-    }
+    context2d(image).putImageData(data, 0, 0);
   }
 
   /** Where a layer's lines are shown, all other edges are faint. */
@@ -219,6 +212,12 @@ export class ConvexCellsView extends RendererView {
       ctx.strokeStyle = `rgba(${EDGE}, ${this.edgeAlpha(picture, map, ratio).toFixed(3)})`;
       ctx.lineWidth = EDGE_WIDTH * ratio;
       strokeCellEdges(ctx, picture, this.pixels, width, height);
+    }
+    const { lines, lineEnds } = picture;
+    if (lines !== null && areLinesStroked(lines, picture.scale, map, ratio)) {
+      ctx.strokeStyle = `rgba(${this.areLinesLight ? LIGHT : EDGE}, ${lineAlpha(picture, lines.length, map, ratio).toFixed(3)})`;
+      ctx.lineWidth = LINE_WIDTH * ratio;
+      strokePairs(ctx, this.pixels, lineEnds, width, height);
     }
     if (!picture.complete) {
       this.traceDomain(ctx, picture, map);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { areLinesLight, areStroked, EDGE_WIDTH, edgeAlpha, idAlpha, lineAlpha } from "./edges.ts";
+import { areLinesLight, areLinesStroked, areStroked, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, pixelLineAlpha } from "./edges.ts";
 import { Raster, type PixelMap } from "./raster.ts";
 
 const SIDE = 400;
@@ -73,4 +73,32 @@ test("few lines are strong in however many pieces, and those of a grid fade as i
   const alpha = lineAlpha(grid, 2 * n * 2, map, ratio);
   assert.ok(alpha < 0.4);
   assert.ok(Math.abs(alpha / edgeAlpha(grid, map, ratio) - 0.92 / 0.55) < 1e-9);
+});
+
+test("lines of pixels are as strong as strokes", () => {
+  const alpha = 0.3;
+  const angles = Array.from({ length: 90 }, (_, k) => 0.003 + (k * Math.PI) / 90);
+  for (const ratio of [1, 2]) {
+    const ink = angles.map((angle) => {
+      const raster = new Raster();
+      raster.reset(SIDE, SIDE);
+      raster.rgba.fill(0xffffffff);
+      const [x, y] = [(SIDE / 3) * Math.cos(angle), (SIDE / 3) * Math.sin(angle)];
+      const ends = Float64Array.of(SIDE / 2 - x, SIDE / 2 - y, SIDE / 2 + x, SIDE / 2 + y);
+      raster.strokePairs(Uint32Array.of(0, 1), ends, Math.round(256 * pixelLineAlpha(alpha, ratio)), false);
+      return raster.rgba.reduce((sum, colour) => sum + 1 - (colour & 255) / 255, 0) / ((2 * SIDE) / 3);
+    });
+    const mean = ink.reduce((sum, one) => sum + one, 0) / ink.length;
+    const stroke = alpha * LINE_WIDTH * ratio;
+    assert.ok(Math.abs(mean / stroke - 1) < 0.05, `ratio ${ratio}: ${mean} against ${stroke}`);
+  }
+});
+
+test("lines are stroked where their edges are long enough and not too many", () => {
+  const map = { ax: 300, bx: 0, ay: -300, by: 0 };
+  const lines = { layer: 0, name: "", n_units: 1, n_bent: 1, n_edges: 1000, length: 20 };
+  assert.ok(areLinesStroked(lines, 1, map, 1), "6 pixels each");
+  assert.ok(!areLinesStroked({ ...lines, length: 9 }, 1, map, 1), "2.7 pixels each");
+  assert.ok(!areLinesStroked(lines, 1, map, 3), "2 pixels each of a dense screen");
+  assert.ok(!areLinesStroked({ ...lines, n_edges: 15_001, length: 3000 }, 1, map, 1));
 });

@@ -1,11 +1,11 @@
 /**
  * How strong the edges of cells are, and which of two ways draws them: vectors, or the borders in the id buffer. Pure.
  *
- * Both ways lay the same ink on an edge, so that a zoom past the threshold between them shows nothing.
+ * Both ways lay the same ink on an edge or a line, so that a zoom past the threshold between them shows nothing.
  */
 
 import { polygonArea } from "./geometry.ts";
-import type { PictureMessage } from "./protocol.ts";
+import type { Lines, PictureMessage } from "./protocol.ts";
 import type { PixelMap } from "./raster.ts";
 
 /** Width of a stroke in CSS pixels. */
@@ -25,7 +25,11 @@ export const LINE_WIDTH = 1.3;
 const LINE_ALPHA = 0.92;
 export const BESIDE_LINES = 0.35;
 /** Edges of a layer above which its lines are pixels and no strokes: so many strokes take longer than all cells. */
-export const MAX_STROKED_LINES = 60_000;
+export const MAX_STROKED_LINES = 15_000;
+/** Mean length, in CSS pixels, of a layer's edges below which its lines are pixels: strokes leave out what is tiny. */
+const LEAST_STROKED_LINE = 3;
+/** Width in device pixels of a line of pixels, one for each row or column, over all directions. */
+const PIXEL_LINE_WIDTH = (2 * Math.SQRT2) / Math.PI;
 /**
  * Width in device pixels of an edge in the id buffer, over all directions: a pixel counts where the one to the right or the one
  * below differs, which makes |cos t| + |sin t| one way up and max(|cos t|, |sin t|) the other, (2 + √2) / π in the mean.
@@ -50,6 +54,16 @@ export function lineAlpha({ domain, scale }: Counted, length: number, { ax }: Pi
   // In a grid, the edges of each cell have twice its width in all.
   const width = (2 * polygonArea(domain) * Math.abs(ax)) / (scale * length) / ratio;
   return LINE_ALPHA * Math.min(1, width / FULL_EDGE_CELL);
+}
+
+/** Opacity of the pixels of a line that is as strong as a stroke of opacity `alpha`. */
+export function pixelLineAlpha(alpha: number, ratio: number): number {
+  return Math.min(1, (alpha * LINE_WIDTH * ratio) / PIXEL_LINE_WIDTH);
+}
+
+/** Whether a layer's lines are stroked. */
+export function areLinesStroked({ n_edges: n, length }: Lines, scale: number, { ax }: PixelMap, ratio: number): boolean {
+  return n <= MAX_STROKED_LINES && (length * Math.abs(ax)) / (scale * ratio) >= n * LEAST_STROKED_LINE;
 }
 
 /** Whether a layer's lines are white: on dark colours, and for a while longer, so that a zoom does not make them flicker. */

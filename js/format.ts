@@ -24,6 +24,18 @@ export function formatNumber(value: number | null | undefined): string {
   return text.replace("-", "−");
 }
 
+/** The same, not above the value. */
+export function formatAtLeast(value: number): string {
+  if (Math.abs(value) >= 1000 && Math.abs(value) < 1e6) {
+    return formatNumber(Math.floor(value));
+  }
+  const rounded = Number(value.toPrecision(DIGITS));
+  if (!Number.isFinite(value) || rounded <= value) {
+    return formatNumber(value);
+  }
+  return formatNumber(rounded - 10 ** (Math.floor(Math.log10(Math.abs(value))) - DIGITS + 1));
+}
+
 export function formatCount(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : value.toLocaleString("en-US");
 }

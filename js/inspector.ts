@@ -7,7 +7,7 @@
 
 import { PngImage } from "./png_image.ts";
 import { element } from "./dom.ts";
-import { formatCount, formatNumber, formatPoint } from "./format.ts";
+import { formatAtLeast, formatCount, formatNumber, formatPoint } from "./format.ts";
 import type { Point } from "./geometry.ts";
 import type { InspectionMessage } from "./protocol.ts";
 import { NO_POLYGON } from "./raster.ts";
@@ -102,7 +102,9 @@ export class Inspector {
     ];
     const { edge = null, distance = null } = answer ?? {};
     if (distance !== null) {
-      facts.push(["to boundary", (distance.is_bound ? "≥ " : "") + formatNumber(distance.value), distance.is_bound ? "It may be nearer outside the view" : ""]);
+      const { value, is_bound: isBound } = distance;
+      const text = isBound ? `≥ ${formatAtLeast(value)}` : formatNumber(value);
+      facts.push(["to boundary", text, isBound ? "Outside of what was computed it may be nearer" : ""]);
     }
     if (edge !== null) {
       facts.push(["edge of", `layer\u00a0${edge.layer}, unit\u00a0${formatCount(edge.unit)}`, `The nearest edge, ${formatNumber(edge.distance)} away: ${edge.name}`]);

@@ -6,7 +6,7 @@ import type { Legend as LegendMessage, Lines } from "./protocol.ts";
 
 export class Legend {
   private readonly key = element("div", { class: "sc-legend-key" });
-  private readonly lines = element("div", { class: "sc-legend-lines", hidden: true });
+  private readonly lines = element("div", { class: "sc-legend-lines", "aria-live": "polite", hidden: true });
   readonly el = element("div", { class: "sc-legend", role: "group", "aria-label": "Legend" }, this.key, this.lines);
   private shown = "";
 
@@ -34,7 +34,8 @@ export class Legend {
     this.lines.hidden = lines === null;
     if (lines !== null) {
       const { layer, name, n_units: nUnits, n_bent: nBent, n_edges: nEdges } = lines;
-      this.lines.textContent = `Layer ${layer}, ${name}: ${formatCount(nBent)} of ${formatCount(nUnits)} units bend here, along ${formatCount(nEdges)} edges`;
+      const bent = `${formatCount(nBent)} of ${formatCount(nUnits)} ${nUnits === 1 ? "unit bends" : "units bend"} here`;
+      this.lines.textContent = `Layer ${layer}, ${name}: ${bent}, along ${formatCount(nEdges)} ${nEdges === 1 ? "edge" : "edges"}`;
     }
   }
 

@@ -181,6 +181,16 @@ test("lightness is that of the polygons alone", () => {
   assert.ok(Math.abs(raster.lightness(0) - 128 / 255) < 1e-9);
 });
 
+test("lightness does not depend on how stripes fall on the sample", () => {
+  for (const width of [600, 610, 611, 640]) {
+    const raster = new Raster();
+    raster.reset(width, 400);
+    raster.ids.fill(0);
+    raster.rgba.forEach((_, at) => (raster.rgba[at] = at % 10 === 0 ? 0xff000000 : 0xffffffff));
+    assert.ok(Math.abs(raster.lightness(0) - 0.9) < 0.02, `${width}: ${raster.lightness(0)}`);
+  }
+});
+
 test("100,000 cells are filled in well under a frame of a slide show", () => {
   const n = 316;
   const points = Float32Array.from({ length: 2 * (n + 1) ** 2 }, (_, k) => (k % 2 === 0 ? (k / 2) % (n + 1) : Math.floor(k / 2 / (n + 1))));

@@ -23,8 +23,8 @@ export interface PixelMap {
 }
 
 export const NO_POLYGON = -1;
-/** Every so many pixels one is looked at for the mean; odd, so that they do not stand in columns. */
-const SAMPLE = 61;
+/** Of so many rows one is looked at for the mean, and of so many pixels in it. */
+const SAMPLE = 8;
 
 export class Raster {
   width = 0;
@@ -114,14 +114,17 @@ export class Raster {
 
   /** How light the polygons on show are in the mean, 0 to 1; `before` where there is none. */
   lightness(before: number): number {
-    const { rgba, ids } = this;
+    const { width, height, rgba, ids } = this;
     let sum = 0;
     let count = 0;
-    for (let at = 0; at < rgba.length; at += SAMPLE) {
-      if (ids[at] !== NO_POLYGON) {
-        const colour = rgba[at];
-        sum += 0.2126 * (colour & 255) + 0.7152 * ((colour >> 8) & 255) + 0.0722 * ((colour >> 16) & 255);
-        count += 1;
+    for (let row = 0; row < height; row += SAMPLE) {
+      // Not in columns: each row begins elsewhere.
+      for (let at = row * width + ((3 * row) / SAMPLE) % SAMPLE, stop = (row + 1) * width; at < stop; at += SAMPLE) {
+        if (ids[at] !== NO_POLYGON) {
+          const colour = rgba[at];
+          sum += 0.2126 * (colour & 255) + 0.7152 * ((colour >> 8) & 255) + 0.0722 * ((colour >> 16) & 255);
+          count += 1;
+        }
       }
     }
     return count === 0 ? before : sum / (255 * count);

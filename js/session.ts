@@ -218,14 +218,16 @@ export class Session {
         if (message.number === this.picture?.number) {
           const { lines, lineEnds } = message;
           this.picture = { ...this.picture, lines, lineEnds };
-          this.legend.updateLines(lines);
+          if (this.slice?.isSketched !== true) {
+            this.legend.updateLines(lines);
+          }
           this.board.setPicture(this.picture);
           this.slice?.setLines(message);
         }
         break;
       case "failed":
         this.errors.update("request", message.title, message.message);
-        this.slice?.endSketch();
+        this.endSketch();
         this.settle(message.sequence, message.view_id);
         if (message.view_id === this.viewId) {
           this.wishes.confirm(message.sequence, this.heldIndex());
@@ -287,8 +289,15 @@ export class Session {
     if (sketch.plane > this.plane) {
       this.inspector.expire();
       this.slice?.sketch(sketch);
+      this.legend.updateLines(null);
       this.updateStatus();
     }
+  }
+
+  /** The picture before is on show again. */
+  private endSketch(): void {
+    this.slice?.endSketch();
+    this.legend.updateLines(this.picture?.lines ?? null);
   }
 
   /** An answer to one of this view's requests, or a picture that Python made of its own accord. */
@@ -376,7 +385,7 @@ export class Session {
     this.board.setEnabled(!isClosed);
     this.slice?.setEnabled(!isClosed);
     if (isClosed) {
-      this.slice?.endSketch();
+      this.endSketch();
       this.certificate.close();
     }
   }

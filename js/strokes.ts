@@ -59,7 +59,7 @@ export function strokePairs(pen: Pen, pixels: Float64Array, ends: Uint32Array, w
   let count = 0;
   pen.beginPath();
   for (let i = 0; i + 1 < ends.length; i += 2) {
-    if (segment(pen, pixels, 2 * ends[i], 2 * ends[i + 1], width, height)) {
+    if (segment(pen, pixels, 2 * ends[i], 2 * ends[i + 1], width, height, 0)) {
       count += 1;
       if (count === SEGMENTS_PER_PATH) {
         pen.stroke();
@@ -71,14 +71,14 @@ export function strokePairs(pen: Pen, pixels: Float64Array, ends: Uint32Array, w
   pen.stroke();
 }
 
-function segment(pen: Pen, pixels: Float64Array, a: number, b: number, width: number, height: number): boolean {
+function segment(pen: Pen, pixels: Float64Array, a: number, b: number, width: number, height: number, minLength = MIN_LENGTH): boolean {
   const x0 = pixels[a];
   const y0 = pixels[a + 1];
   const x1 = pixels[b];
   const y1 = pixels[b + 1];
   const isOutside =
     (x0 < 0 && x1 < 0) || (y0 < 0 && y1 < 0) || (x0 > width && x1 > width) || (y0 > height && y1 > height);
-  if (isOutside || (Math.abs(x1 - x0) < MIN_LENGTH && Math.abs(y1 - y0) < MIN_LENGTH)) {
+  if (isOutside || (Math.abs(x1 - x0) < minLength && Math.abs(y1 - y0) < minLength)) {
     return false;
   }
   pen.moveTo(x0, y0);

@@ -11,6 +11,7 @@ from ._board import ImageBoard, PlaneBoard
 from ._images import Renderer
 from ._scene import Shown, Sketched
 from .analysis.colours import Colouring, class_words, hex_of
+from .analysis.provenance import LayerLines
 from .engine.arrays import Float64
 from .engine.certificate import Certificate
 from .engine.slices import Slice
@@ -65,7 +66,8 @@ def anchors_message(
 
 
 def picture_message(
-    shown: Shown, colouring: Colouring, layer: int | None, asked: dict[str, Any], has_boundary: bool, timing: dict[str, float]
+    shown: Shown, colouring: Colouring, lines: LayerLines | None, asked: dict[str, Any], has_boundary: bool,
+    timing: dict[str, float],
 ) -> Message:
     """The partition: geometry relative to the view, so that float32 keeps its digits at any zoom."""
     partition = shown.partition
@@ -84,7 +86,7 @@ def picture_message(
         "n_cells": partition.n_cells, "n_vertices": len(partition.vertices), "n_regions": partition.n_regions,
         "exact": partition.is_exact, "to_input": to_input, "legend": colouring.legend, "timing": timing,
     }
-    content["lines"], line_ends = _lines(shown, layer)
+    content["lines"], line_ends = _lines(shown, lines)
     colours, points, offsets, piece_colours = colour_buffers(shown, colouring, relative)
     return content, [
         relative(partition.vertices), partition.cell_offsets.astype("<u4").tobytes(),
@@ -144,25 +146,21 @@ def colours_message(shown: Shown, colouring: Colouring) -> Message:
     return {"kind": "colours", "legend": colouring.legend}, list(buffers)
 
 
-def lines_message(shown: Shown, layer: int | None) -> Message:
+def lines_message(shown: Shown, lines: LayerLines | None) -> Message:
     """The lines of another layer, for the picture on show."""
-    lines, ends = _lines(shown, layer)
-    return {"kind": "lines", "number": shown.number, "lines": lines}, [ends]
+    content, ends = _lines(shown, lines)
+    return {"kind": "lines", "number": shown.number, "lines": content}, [ends]
 
 
-def _lines(shown: Shown, layer: int | None) -> tuple[dict[str, Any] | None, bytes]:
-    """Where the units of a layer bend: what there is to say, and the ends of its edges as numbers of vertices."""
-    partition = shown.partition
-    if layer is None or layer >= len(partition.layers):
+def _lines(shown: Shown, lines: LayerLines | None) -> tuple[dict[str, Any] | None, bytes]:
+    """What there is to say of a layer's lines, and the ends of their edges as numbers of vertices."""
+    if lines is None:
         return None, b""
-    record, edges = partition.layers[layer], np.flatnonzero(partition.edge_layer == layer)
-    n_bent = int(np.count_nonzero(np.bincount(partition.edge_unit[edges])))
-    ends = partition.edges[edges]
-    start, end = partition.vertices[ends[:, 0]], partition.vertices[ends[:, 1]]
+    record, edges = lines.record, lines.edges
     return {
-        "layer": layer, "name": record.name, "n_units": record.n_units, "n_bent": n_bent, "n_edges": len(edges),
-        "length": float(np.linalg.norm(end - start, axis=1).sum()),
-    }, ends.astype("<u4").tobytes()
+        "layer": lines.layer, "name": record.name, "n_units": record.n_units, "n_bent": len(lines.units), "n_edges": len(edges),
+        "length": lines.length,
+    }, shown.partition.edges[edges].astype("<u4").tobytes()
 
 
 def colour_buffers(shown: Shown, colouring: Colouring, relative: Any) -> tuple[bytes, bytes, bytes, bytes]:

@@ -25,6 +25,7 @@ from ._protocol import (
 )
 from ._scene import Shown, Sketched
 from .analysis.colours import Colouring, colouring_of
+from .analysis.provenance import LayerLines
 from .engine.certificate import Certificate
 
 KEPT = ("board", "anchors", "picture", "certificate")
@@ -83,18 +84,21 @@ class Views:
     words: Words
     lock: threading.RLock = field(default_factory=threading.RLock)
     _last: dict[str, Message] = field(default_factory=dict)
+    _is_closed: bool = False
 
     def greet(self) -> None:
         """A view was rendered: send it all there is. Other views get it again, which does no harm."""
         with self.lock:
+            if self._is_closed:
+                return
             if "board" not in self._last:
                 self._last["board"] = board_message(self.board, self.words.class_names)
             for kind in KEPT:
                 if kind in self._last:
                     self.send(*self._last[kind])
 
-    def show(self, shown: Shown, color_by: str, layer: int | None, asked: dict[str, Any], timing: dict[str, float]) -> None:
-        """A new picture and its anchors."""
+    def show(self, shown: Shown, color_by: str, layer: int | None, asked: dict[str, Any], timing: dict[str, float]) -> bool:
+        """A new picture and its anchors; whether it has the layer's lines, which may take longer than the rest."""
         words = self.words
         anchors = anchors_message(shown, asked, self.renderer, words.class_names, words.is_class)
         with self.lock:
@@ -105,23 +109,26 @@ class Views:
         colouring = words.colouring(shown, color_by)
         timing["colours"] = time.perf_counter() - started
         started = time.perf_counter()
-        picture = picture_message(shown, colouring, layer, asked, words.has_boundary, timing)
+        is_quick = layer is None or not _has(shown, layer) or not shown.partition.asks_network_for_lines(layer)
+        lines = _lines_of(shown, layer) if is_quick else None
+        picture = picture_message(shown, colouring, lines, asked, words.has_boundary, timing)
         timing["pack"] = time.perf_counter() - started
         timing["sent"] = time.time()
         with self.lock:
             self._last.pop("certificate", None)
             self._keep("picture", picture)
+        return is_quick
 
     def recolour(self, shown: Shown, color_by: str) -> bool:
         """Other colours for the picture on show; False where there is none, not yet or no longer."""
         content, buffers = colours_message(shown, self.words.colouring(shown, color_by))
         colours, *pieces = buffers
-        return self._amend((content, buffers), {"legend": content["legend"]}, {3: colours, **dict(enumerate(pieces, 5))})
+        return self._amend(shown, (content, buffers), {"legend": content["legend"]}, {3: colours, **dict(enumerate(pieces, 5))})
 
     def redraw_lines(self, shown: Shown, layer: int | None) -> bool:
-        """The lines of another layer for the picture on show; False where there is none."""
-        content, (ends,) = lines_message(shown, layer)
-        return self._amend((content, [ends]), {"lines": content["lines"]}, {8: ends})
+        """The lines of another layer for the picture on show; False where there is none, or no longer this one."""
+        content, (ends,) = lines_message(shown, _lines_of(shown, layer))
+        return self._amend(shown, (content, [ends]), {"lines": content["lines"]}, {8: ends})
 
     def certify(self, shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> None:
         """How the checks of the picture on show came out."""
@@ -146,22 +153,33 @@ class Views:
         self.send(*message)
 
     def close(self) -> None:
-        """Let go of everything that was kept."""
+        """Let go of everything that was kept, and keep nothing more."""
         with self.lock:
+            self._is_closed = True
             self._last.clear()
             self.board = None
 
     def _keep(self, kind: str, message: Message) -> None:
         with self.lock:
-            self._last[kind] = message
-            self.send(*message)
+            if not self._is_closed:
+                self._last[kind] = message
+                self.send(*message)
 
-    def _amend(self, message: Message, content: dict[str, Any], buffers: dict[int, bytes]) -> bool:
-        """Send a message, and change the picture that is kept as views do that hear it."""
+    def _amend(self, shown: Shown, message: Message, content: dict[str, Any], buffers: dict[int, bytes]) -> bool:
+        """Send a message about a picture, and change what is kept of it as views do that hear it; False if it is not kept."""
         with self.lock:
-            if "picture" not in self._last:
+            picture, old = self._last.get("picture", ({"number": None}, []))
+            if picture["number"] != shown.number:
                 return False
-            picture, old = self._last["picture"]
             self._last["picture"] = {**picture, **content}, [buffers.get(i, buffer) for i, buffer in enumerate(old)]
-        self.send(*message)
+            self.send(*message)
         return True
+
+
+def _has(shown: Shown, layer: int) -> bool:
+    """Whether the model on show has a layer; the next one may."""
+    return layer < len(shown.partition.layers)
+
+
+def _lines_of(shown: Shown, layer: int | None) -> LayerLines | None:
+    return None if layer is None or not _has(shown, layer) else shown.partition.layer_lines(layer)

@@ -1,4 +1,4 @@
-"""`SplineCamWidget`: traits and handlers. The mathematics is in `engine`, the state in `_scene`, the wire in `_protocol`."""
+"""`SplineCamWidget`: traits and handlers. Mathematics is in `engine`, state in `_scene`, what views are told in `_views`."""
 
 from __future__ import annotations
 
@@ -173,6 +173,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         """The one that was given last, on show or not; None where it was refused."""
         self._worker = Worker("splinecam-widget", threads.enter)
         self._answers = Worker("splinecam-widget-answers", threads.enter)
+        self._lines = Worker("splinecam-widget-lines", threads.enter)
         scene = self._scene  # and not this widget, which a check that still runs would hold
         self._checks = Checks(self._worker, lambda: scene.shown)
         self._lock = threading.RLock()
@@ -187,7 +188,7 @@ class SplineCamWidget(anywidget.AnyWidget):
         default = "output" if is_regression else "class"
         super().__init__(
             x1=points[0], x2=points[1], x3=points[2], domain=corners(domain), _colourings=self._found_colourings(),
-            color_by=color_by or default, _layers=self._found_layers(), layer=layer,
+            color_by=color_by or default, _layers=_names_of_layers(network), layer=layer,
         )
         self._set_status("waiting", "")
         self.observe(self._anchors_set, ["x1", "x2", "x3", "domain"])
@@ -254,7 +255,8 @@ class SplineCamWidget(anywidget.AnyWidget):
         """Show the model as it is now, for example after a step of training or with a weight on a slider.
 
         It is copied again. What the layers before the first one that has changed made of the slice is kept, if that was not
-        zoomed or panned since it was computed.
+        zoomed or panned since it was computed. A chosen `layer` stays the number that it is, or becomes None where the
+        model has fewer.
 
         Parameters
         ----------
@@ -291,6 +293,7 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._is_closed = True
             self._worker.close()
             self._answers.close()
+            self._lines.close()
             self._checks.close()
             self._views.close()
             self._scene.close()
@@ -309,17 +312,17 @@ class SplineCamWidget(anywidget.AnyWidget):
                 f"color_by: expected one of {', '.join(self._colourings)} for this model, got {color_by!r}; {why}")
 
     def check_layer(self, layer: Any) -> int:
-        """A number checked: ValueError if the model has no such layer of kinks."""
-        network = self._newest_network
-        if network is None:  # refused: of an unknown model all may be asked for
-            return as_count(layer, 0, 2**31 - 1, "layer", "None or a layer of kinks")
-        if not (n := len(network.layers)):
-            raise ValueError(f"layer: expected None for a model without kinks, got {layer!r}")
-        return as_count(layer, 0, n - 1, "layer", "None or a layer of kinks")
-
-    def _found_layers(self) -> list[str]:
-        network = self._scene.network
-        return [] if network is None else [layer.name for layer in network.layer_records]
+        """A number checked: ValueError if neither the model on show nor one that comes has such a layer of kinks."""
+        newest = self._newest_network
+        if newest is None and not self._is_closed:  # refused: of an unknown model all may be asked for
+            return as_count(layer, 0, 2**31 - 1, "layer", "None or the number of a layer of kinks")
+        n = max(len(self._layers), 0 if newest is None else len(newest.layers))
+        try:
+            return as_count(layer, 0, n - 1, "layer", "")
+        except ValueError:
+            expected = (f"None or a layer of kinks from 0 to {n - 1}" if n > 1 else "None or 0, the only layer of kinks" if n
+                        else "None for a model without kinks")
+            raise ValueError(f"layer: expected {expected}, got {layer!r}") from None
 
     def _found_colourings(self) -> list[str]:
         network = self._scene.network
@@ -370,7 +373,11 @@ class SplineCamWidget(anywidget.AnyWidget):
         self._worker.submit("colours", lambda _: self._recolour())
 
     def _layer_set(self, _: Any) -> None:
-        self._worker.submit("lines", lambda _: self._redraw_lines())
+        self._want_lines()
+
+    def _want_lines(self) -> None:
+        """Of the picture on show, whatever is computed meanwhile; where edges do not tell them, that takes a while itself."""
+        self._lines.submit("lines", lambda _: self._redraw_lines())
 
     def _message(self, _widget: Any, content: dict[str, Any], _buffers: list[Any]) -> None:
         """A message from the browser: only queued, so that the next one gets through."""
@@ -389,9 +396,6 @@ class SplineCamWidget(anywidget.AnyWidget):
             later = {name for name, set_at in self._set_at.items() if set_at > number}
         if network is not None:
             self._scene.update(network)
-            self._layers = self._found_layers()
-            if self.layer is not None and self.layer >= len(self._layers):
-                self.layer = None
         wish = with_traits(wish, dirty, later)
         started = time.perf_counter()
         try:
@@ -451,7 +455,10 @@ class SplineCamWidget(anywidget.AnyWidget):
 
     def _publish(self, shown: Shown, asked: dict[str, Any], timing: dict[str, float]) -> None:
         """Send what changed, and set the traits to it; not to be stopped, as the scene shows it already."""
-        self._views.show(shown, self.color_by, self.layer, asked, timing)
+        layer = self.layer
+        if not self._views.show(shown, self.color_by, layer, asked, timing) or self.layer != layer:
+            self._want_lines()
+        self._follow_layers(shown.partition.network)
         domain = None if shown.is_default_domain else corners(shown.partition.asked_plane.domain)
         for name, value in (*zip(ANCHORS, (anchor.x for anchor in shown.anchors)), ("domain", domain)):
             with self._lock:
@@ -459,6 +466,13 @@ class SplineCamWidget(anywidget.AnyWidget):
                     continue
                 self._own[name] = value
             setattr(self, name, value)
+
+    def _follow_layers(self, network: Network) -> None:
+        """Offer the layers of the model on show; one that it does not have, nor the next one, is chosen no more."""
+        self._layers = _names_of_layers(network)
+        layer = self.layer
+        if layer is not None and layer >= len(self._layers) and network is self._newest_network:
+            self.layer = None
 
     def _checked(self, shown: Shown, asked: dict[str, Any], found: Certificate | Exception) -> None:
         """The checks of a picture are done; if it is still on show, say so. On the checks' thread."""
@@ -495,7 +509,10 @@ class SplineCamWidget(anywidget.AnyWidget):
     def _redraw_lines(self) -> None:
         shown = self._scene.shown
         if shown is not None:
-            self._views.redraw_lines(shown, self.layer)
+            try:
+                self._views.redraw_lines(shown, self.layer)
+            except Exception as error:
+                self._set_error(error_text(error))
 
     def _inspect(self, content: dict[str, Any]) -> None:
         shown = self._scene.shown
@@ -524,6 +541,10 @@ class SplineCamWidget(anywidget.AnyWidget):
                 "vertices_evaluated": shown.work.vertices_evaluated, "cells_reused": shown.work.cells_reused,
             }
         self.set_trait("status", status)
+
+
+def _names_of_layers(network: Network | None) -> list[str]:
+    return [] if network is None else [layer.name for layer in network.layer_records]
 
 
 def _place(board: ImageBoard) -> None:

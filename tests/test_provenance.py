@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -260,3 +262,96 @@ class TestLayers:
         for units, text in (([0, 120], "numbers from 0 to 119, got 0 to 120"), ([0.5], "whole numbers"), (3, "whole numbers")):
             with pytest.raises(ValueError, match=f"^units: expected {text}"):
                 layer.places_of(units)
+
+
+class Shared(nn.Module):
+    """Eight units whose lines are shared: by a second layer, or by eight others of the same one."""
+
+    def __init__(self, bends: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.bends, self.first = bends, nn.Linear(2, 8)
+        self.last = nn.Linear(8 if bends == "a sum" else 16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.first(x)
+        if self.bends == "two layers":
+            return self.last(torch.cat([torch.relu(z), z.abs()], 1))
+        if self.bends == "mirrored":
+            return self.last(torch.relu(torch.cat([z, -z], 1)))
+        return self.last(torch.where(z > 0, z, 0.1 * z) + z * (z > 0))
+
+
+def pooling() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)).eval()
+
+
+def overlapping() -> nn.Sequential:
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(3, 1), nn.Flatten(), nn.Linear(32, 3)).eval()
+
+
+class TestLayerLines:
+    """`Partition.layer_lines`."""
+
+    @pytest.mark.parametrize("bends", ["two layers", "mirrored", "a sum"])
+    def test_units_that_share_lines(self, bends: str) -> None:
+        """Whatever edges are called: a unit bends where its pre-activation is zero."""
+        net = Shared(bends).eval()
+        partition = compute_partition(net, square())
+        with torch.no_grad():
+            z = copy.deepcopy(net.first).double()(torch.from_numpy(partition.vertices)).numpy()
+        ends = z[partition.edges]
+        on_line = (np.abs(ends) < 1e-12).all(axis=1)
+        assert partition.asks_network_for_lines(0)
+        for layer in range(len(partition.layers)):
+            lines = partition.layer_lines(layer)
+            np.testing.assert_array_equal(lines.edges, np.flatnonzero(on_line.any(axis=1)))
+            units = np.flatnonzero(on_line.any(axis=0))
+            mirrored = np.concatenate([units, units + 8]) if bends == "mirrored" else units
+            np.testing.assert_array_equal(lines.units, mirrored)
+            assert lines.length > 0
+
+    @pytest.mark.parametrize("make", [pooling, overlapping])
+    def test_pools_bend_where_their_winner_changes(self, make: Callable[[], nn.Sequential]) -> None:
+        net = make()
+        partition = compute_partition(net, Slice.around(np.random.default_rng(0).standard_normal((1, 8, 8)), seed=1))
+        sides = np.flatnonzero((partition.edge_cells >= 0).all(axis=1))
+        inputs = torch.from_numpy(partition.plane.to_input(partition.centroids))
+        for layer, record in enumerate(partition.layers):
+            before = copy.deepcopy(net[:int(record.path)]).double()
+            with torch.no_grad():
+                z = before(inputs) if len(before) else inputs
+                if record.operation == "relu":
+                    pieces = (z > 0).flatten(1).numpy()
+                else:
+                    pool = net[int(record.path)]
+                    pieces = torch.nn.functional.max_pool2d(
+                        z, pool.kernel_size, pool.stride, return_indices=True)[1].flatten(1).numpy()
+                    if layer:  # where all entries are zero the first one wins, in torch as here
+                        assert (z == 0).any()
+            differ = pieces[partition.edge_cells[sides, 0]] != pieces[partition.edge_cells[sides, 1]]
+            lines = partition.layer_lines(layer)
+            np.testing.assert_array_equal(lines.edges, sides[differ.any(axis=1)])
+            np.testing.assert_array_equal(lines.units, np.flatnonzero(differ.any(axis=0)))
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_all_curves_of_units_together(self, seed: int, tmp_path: Path) -> None:
+        partition = compute_partition(mlp(2, 9, 7, 2, seed=seed), square())
+        partition.save(tmp_path / "p.npz")
+        stored = load_partition(tmp_path / "p.npz")
+        for layer, record in enumerate(partition.layers):
+            curves = [partition.unit_curve(layer, unit) for unit in range(record.n_units)]
+            for found in (partition.layer_lines(layer), stored.layer_lines(layer)):
+                np.testing.assert_array_equal(found.edges, np.unique(np.concatenate([curve.edges for curve in curves])))
+                np.testing.assert_array_equal(found.units, [unit for unit, curve in enumerate(curves) if len(curve.edges)])
+                assert found.length == pytest.approx(sum(curve.length for curve in curves), rel=1e-12)
+                said = f"{len(found.units)} of {record.n_units} units bend along {len(found.edges)} edges"
+                assert repr(found).startswith(f"LayerLines({record.name}; {said}, length ")
+            assert not partition.asks_network_for_lines(layer)
+
+    @pytest.mark.parametrize("layer", [-1, 2, "relu", 0.5])
+    def test_there_must_be_such_a_layer(self, layer: object) -> None:
+        with pytest.raises(ValueError, match=r"^layer: expected a layer of kinks from 0 to 1, got"):
+            compute_partition(mlp(2, 4, 4, 1), square()).layer_lines(layer)

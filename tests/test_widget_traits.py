@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from widget_wire import (
     sent,
     tell,
     wait_checked,
+    wait_lines,
 )
 
 
@@ -80,6 +82,7 @@ class TestTraits:
         before, total = w.wait(0), copy.copy(w._scene._explorer.total)
         assert w._layers == ["2 (relu)", "4 (relu)"]
         w.layer = 1
+        wait_lines(w)
         assert w.wait(SECONDS) is before
         assert w._scene._explorer.total == total
         assert sent(w, "picture") == []
@@ -94,7 +97,7 @@ class TestTraits:
         drawn, buffers = sent(w, "picture")[-1]
         assert drawn["lines"]["n_edges"] == int((found.edge_layer == 1).sum()) == len(buffers[8]) // 8
         receive(w, layer=None)
-        w.wait(SECONDS)
+        wait_lines(w)
         assert w.layer is None
         assert sent(w, "lines")[-1][0]["lines"] is None
 
@@ -116,11 +119,63 @@ class TestTraits:
         assert w._layers == ["2 (relu)", "4 (relu)", "6 (relu)"]
         assert sent(w, "picture")[-1][0]["lines"]["name"] == "6 (relu)"
         w.update(NET)
+        receive(w, layer=2)  # from a menu that still offers the layers of the model on show
         w.wait(SECONDS)
         assert w.layer is None
         assert w._layers == ["2 (relu)", "4 (relu)"]
         assert sent(w, "picture")[-1][0]["lines"] is None
         assert w.error == ""
+
+    def test_an_observer_that_raises_hides_no_picture(self, make: MakeWidget) -> None:
+        def refuse(_: Any) -> None:
+            raise RuntimeError("no")
+
+        w = make(layer=1)
+        w.wait(SECONDS)
+        w.observe(refuse, "layer")
+        shallow = nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+        w.update(shallow)
+        with pytest.raises(RuntimeError, match=r"^no$"):
+            w.wait(SECONDS)
+        assert w.status["state"] == "error"
+        assert w.partition is not None
+        assert_same_partition(w.partition, fresh_partition(shallow, w.partition.plane))
+
+    def test_lines_do_not_wait_for_the_next_picture(self, w: SplineCamWidget) -> None:
+        w.wait(SECONDS)
+        begun, done = threading.Event(), threading.Event()
+
+        def hold(_: Any) -> None:
+            begun.set()
+            assert done.wait(SECONDS)
+
+        w._worker.submit("hold", hold)
+        assert begun.wait(SECONDS)
+        w.layer = 0
+        assert w._lines.wait_idle(SECONDS)
+        assert sent(w, "lines")[-1][0]["lines"]["layer"] == 0
+        done.set()
+
+    def test_lines_that_need_the_network_follow_the_picture(self, make: MakeWidget) -> None:
+        """Of units that share their lines, edges name the first alone."""
+        w = make(Mirrored().eval(), layer=0)
+        found = w.wait(SECONDS)
+        assert found.asks_network_for_lines(0)
+        wait_lines(w)
+        assert picture(w).content["lines"] is None
+        lines = sent(w, "lines")[-1][0]["lines"]
+        assert (lines["n_bent"], lines["n_units"]) == (2 * len(np.unique(found.edge_unit[found.edge_layer == 0])), 12)
+        tell(w, kind="hello", view_id="late")
+        assert picture(w).content["lines"] == lines
+
+    def test_one_layer_of_kinks(self, make: MakeWidget) -> None:
+        w = make(nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 3)).eval(), layer=0)
+        w.wait(SECONDS)
+        with pytest.raises(ValueError, match=r"^layer: expected None or 0, the only layer of kinks, got 1$"):
+            w.layer = 1
+        w.close()
+        with pytest.raises(ValueError, match=r"^layer: expected None or 0, the only layer of kinks, got 77$"):
+            w.layer = 77
 
     def test_a_model_without_kinks_has_no_layer(self, make: MakeWidget) -> None:
         flat = nn.Sequential(nn.Flatten(), nn.Linear(9, 3)).eval()
@@ -137,7 +192,7 @@ class TestTraits:
         second.wait(SECONDS)
         traitlets.link((first, "layer"), (second, "layer"))
         first.layer = 0
-        second.wait(SECONDS)
+        wait_lines(second)
         assert sent(second, "lines")[-1][0]["lines"]["layer"] == 0
 
     def test_pattern_colours_stay_from_one_slice_to_the_next(self, w: SplineCamWidget) -> None:
@@ -182,6 +237,18 @@ class TestTraits:
         assert (w.x1 != w.x2) is True
         assert (w.x1[0] == w.x1[0]).all()
         assert (w.x1 == np.zeros((1, 3, 3))).shape == (1, 3, 3)
+
+
+class Mirrored(nn.Module):
+    """Each unit of its layer of kinks has another one that bends where it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(9, 6), nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.first(x.flatten(1))
+        return self.last(torch.relu(torch.cat([z, -z], dim=1)))
 
 
 class Several(nn.Module):

@@ -86,6 +86,12 @@ def tell(w: SplineCamWidget, **content: Any) -> None:
     assert w._answers.wait_idle(SECONDS)
 
 
+def wait_lines(w: SplineCamWidget) -> None:
+    """Until the lines of the layer that is chosen have gone out."""
+    w.wait(SECONDS)
+    assert w._lines.wait_idle(SECONDS)
+
+
 def wait_checked(w: SplineCamWidget) -> None:
     """Until the certificate of the picture on show has gone out, or what went wrong."""
     w.wait(SECONDS)

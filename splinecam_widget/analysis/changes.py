@@ -150,6 +150,21 @@ class Changes:
             found |= self.changed_windows == begin + unit
         return np.flatnonzero(found)
 
+    def of_layer(self, layer: int) -> tuple[Int64, Int64]:
+        """Of the edges that are known, those (n,) across which a unit of a layer changes its piece, and which unit (n,)."""
+        units = np.full(len(self.columns), -1, np.int64)
+        first, last = self.entries.starts[layer:layer + 2]
+        if first < last:
+            starts = self.entries.columns[first:last]
+            cuts = np.searchsorted(starts, self.columns, side="right") - 1
+            is_in = (cuts >= 0) & (self.columns < starts[-1] + self.entries.widths[last - 1])
+            units[is_in] = (self.columns[is_in] - starts[cuts[is_in]]) % self.entries.n_units[layer]
+        begin, end = self.windows.starts[layer:layer + 2]
+        is_in = (self.changed_windows >= begin) & (self.changed_windows < end)
+        units[is_in] = self.changed_windows[is_in] - begin
+        edges = np.flatnonzero(units >= 0)
+        return edges, units[edges]
+
 
 def changes_of(partition: Partition) -> Changes:
     """What changes across every edge.

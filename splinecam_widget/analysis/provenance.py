@@ -9,6 +9,7 @@ import numpy as np
 
 from splinecam_widget.engine.dissolving import dissolved
 from splinecam_widget.engine.graph import component_ids
+from splinecam_widget.engine.layers import Layer
 from splinecam_widget.engine.planar import Int64
 from splinecam_widget.engine.tessellation import Tessellation
 
@@ -44,6 +45,34 @@ class UnitCurve:
     def length(self) -> float:
         """Input-space units."""
         return float(self.lines.lengths.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class LayerLines:
+    """Where the units of one layer bend.
+
+    Attributes
+    ----------
+    layer : int
+    record : Layer
+        The layer itself.
+    edges : (n,) int64
+        Edges of the partition, increasing; each once, however many units bend there.
+    units : (m,) int64
+        The units that bend along them, increasing.
+    length : float
+        Of these edges, in input-space units.
+    """
+
+    layer: int
+    record: Layer
+    edges: Int64
+    units: Int64
+    length: float
+
+    def __repr__(self) -> str:
+        return (f"LayerLines({self.record.name}; {len(self.units):,} of {self.record.n_units:,} units bend along "
+                f"{len(self.edges):,} edges, length {self.length:.6g})")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from splinecam_widget.analysis.counting import LocalCounts
     from splinecam_widget.analysis.decision_regions import DecisionRegions
     from splinecam_widget.analysis.graphs import RegionGraph
-    from splinecam_widget.analysis.provenance import LayerCells, UnitCurve
+    from splinecam_widget.analysis.provenance import LayerCells, LayerLines, UnitCurve
     from splinecam_widget.analysis.skeleton import SkeletonGraph
     from splinecam_widget.analysis.statistics import Statistics
 
@@ -65,6 +65,53 @@ class Measures(Facade):
         record = self._cells.layer_of(layer)
         record.check(unit)
         return curve_of(self._cells, int(layer), int(unit), record.name_of(unit), self._edges_of_unit(int(layer), int(unit)))
+
+    def layer_lines(self, layer: int) -> LayerLines:
+        """The edges along which the units of a layer bend, within the domain.
+
+        Parameters
+        ----------
+        layer : int
+            A layer of kinks, from 0 in execution order.
+
+        Returns
+        -------
+        LayerLines
+            The edges, and which units these are.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+
+        Notes
+        -----
+        All curves of `unit_curve` together, and with its limits: those of a partition from a file are by the names of edges.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from splinecam_widget import Slice, compute_partition
+        >>> p = compute_partition(torch.nn.ReLU(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+        >>> p.layer_lines(0)
+        LayerLines(model (relu); 2 of 2 units bend along 4 edges, length 4)
+        """
+        from splinecam_widget.analysis.provenance import LayerLines
+
+        record = self._cells.layer_of(layer)
+        edges, units = self._edges_of_layer(int(layer))
+        ends = self._cells.vertices[self._cells.edges[edges]]
+        length = float(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).sum())
+        return LayerLines(int(layer), record, edges, units, length)
+
+    def asks_network_for_lines(self, layer: int) -> bool:  # noqa: ARG002 (names tell all that there is)
+        """Whether `layer_lines` evaluates the network, as where units share lines; that may take longer than all else."""
+        return False
+
+    def _edges_of_layer(self, layer: int) -> tuple[Int64, Int64]:
+        """Edges along which units of a layer bend, and these units, both increasing."""
+        edges = np.flatnonzero(self._cells.edge_layer == layer)
+        return edges, np.unique(self._cells.edge_unit[edges]).astype(np.int64)
 
     def _edges_of_unit(self, layer: int, unit: int) -> Int64:
         found: Int64 = np.flatnonzero((self._cells.edge_layer == layer) & (self._cells.edge_unit == unit))

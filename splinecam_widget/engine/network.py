@@ -191,7 +191,6 @@ class Network:
             needed_after = {name for name in needed_after | used if name not in made}
         return tuple(reversed(stages))
 
-
     @cached_property
     def stages_on_device(self) -> tuple[Stage, ...]:
         """The stages with their constants on `device`."""

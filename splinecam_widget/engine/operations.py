@@ -123,7 +123,7 @@ def _no_statistics(arguments: Arguments) -> str:
 
 
 def _moves_the_batch(arguments: Arguments) -> str:
-    """Axes are counted from the front by then; see `lowering`."""
+    """Axes are counted from the front by then; see `arguments`."""
     given = [arguments[name] for name in ("dim", "dims", "dim1", "dim2", "dimension") if name in arguments]
     axes = [axis for value in given for axis in (value if isinstance(value, (list, tuple)) else [value])]
     return _MIXES if not axes or 0 in axes else ""

@@ -162,13 +162,32 @@ class Partition(Cells):
 
     def _edges_of_unit(self, layer: int, unit: int) -> Int64:
         """Edges across which the unit changes its piece, also where an earlier unit that bends there gave them their name."""
-        changes = self._changes
-        doubtful = np.flatnonzero(~changes.is_known & (self.edge_layer >= 0) & (self.edge_layer <= layer))
-        cells, places = np.unique(self.edge_cells[doubtful], return_inverse=True)
         # Knot by knot and comparison by comparison, so one column in so many is of this unit.
-        pieces, = self._pieces(self.centroids[cells], [layer], slice(unit, None, self.layers[layer].n_units))
+        doubtful, differ = self._differences(layer, slice(unit, None, self.layers[layer].n_units))
+        return np.union1d(self._changes.edges_of(layer, unit), doubtful[differ.any(axis=1)])
+
+    def _edges_of_layer(self, layer: int) -> tuple[Int64, Int64]:
+        """Edges across which units of the layer change their piece, and these units; likewise."""
+        edges, units = self._changes.of_layer(layer)
+        doubtful, differ = self._differences(layer, slice(None))
+        others = np.flatnonzero(differ.any(axis=0)) % self.layers[layer].n_units
+        return np.union1d(edges, doubtful[differ.any(axis=1)]), np.union1d(units, others)
+
+    def asks_network_for_lines(self, layer: int) -> bool:
+        """Whether `layer_lines` evaluates the network, as where units share lines; that may take longer than all else."""
+        return len(self._doubtful(layer)) > 0
+
+    def _doubtful(self, layer: int) -> Int64:
+        """Edges across which units of a layer may change their piece without being named there."""
+        return np.flatnonzero(~self._changes.is_known & (self.edge_layer >= 0) & (self.edge_layer <= layer))
+
+    def _differences(self, layer: int, units: slice) -> tuple[Int64, NDArray[np.bool_]]:
+        """Those edges (n,), and which of some units' entries (n, m) are not the same on both sides, by the network."""
+        doubtful = self._doubtful(layer)
+        cells, places = np.unique(self.edge_cells[doubtful], return_inverse=True)
+        pieces, = self._pieces(self.centroids[cells], [layer], units)
         left, right = places.reshape(-1, 2).T
-        return np.union1d(changes.edges_of(layer, unit), doubtful[(pieces[left] != pieces[right]).any(axis=1)])
+        return doubtful, pieces[left] != pieces[right]
 
     def flips(self, a: Any, b: Any) -> Any:
         """How many units differ between two places: the Hamming distance of their activation patterns.

@@ -187,7 +187,8 @@ def load_partition(path: str | os.PathLike[str]) -> SavedPartition:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError,
             RuntimeError, MemoryError, OverflowError) as error:
-        raise ValueError(f"path: expected a file written by Partition.save, got {os.fspath(path)!r}: {error}") from None
+        given = os.fspath(path) if isinstance(path, os.PathLike) else path
+        raise ValueError(f"path: expected a file written by Partition.save, got {given!r}: {error}") from None
 
 
 def _assembled(arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> SavedPartition:
