@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot
+from PIL import Image
 
+from oracle import mlp, square
 from splinecam_widget import Partition, Slice, compute_partition
 from splinecam_widget.analysis.drawing import drawing_of
+
+mpl.use("agg")
 
 
 class TestRefused:
@@ -48,6 +59,66 @@ def test_the_boundary_of_a_long_domain_stands_out() -> None:
                                                                        domain=[[-3, 0], [3, 0], [3, 0.6], [-3, 0.6]]))
     drawing = drawing_of(partition, "class", None, 0.0)
     assert drawing.line_widths(480, 48, partition.n_cells)[1] > 0.75
+
+
+class TestLayer:
+    """Lines of one layer, in every format: on their middles dark, and on other edges' fainter than without."""
+
+    @staticmethod
+    def partition() -> Partition:
+        return compute_partition(mlp(2, 9, 7, 2, seed=3), square())
+
+    @staticmethod
+    def middles(partition: Partition, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the longest edges of the layer, and of another one."""
+        found = []
+        for is_mine in (True, False):
+            edges = np.flatnonzero((partition.edge_layer >= 0) & ((partition.edge_layer == layer) == is_mine))
+            ends = partition.vertices[partition.edges[edges]]
+            longest = np.argsort(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1))[-20:]
+            found.append(ends[longest].mean(axis=1))
+        return found[0], found[1]
+
+    @pytest.mark.parametrize("layer", [0, 1])
+    def test_png(self, layer: int) -> None:
+        partition = self.partition()
+
+        def darkness(points: np.ndarray, **options: Any) -> float:
+            png = partition.to_png(color_by="pattern", boundary=False, width=900, **options)
+            image = Image.open(io.BytesIO(png)).convert("L")
+            x, y = np.clip((points * [1, -1] + 1) / 2 * 900, 0, 899).astype(int).T
+            return 255 - float(np.asarray(image)[y, x].mean())
+
+        mine, others = self.middles(partition, layer)
+        assert darkness(mine, layer=layer) > darkness(mine) + 20
+        assert darkness(others, layer=layer) < darkness(others) - 5
+        assert darkness(mine, layer=layer, edges=False) > darkness(mine) + 20
+        assert darkness(others, layer=layer, edges=False) < darkness(others, layer=layer)
+
+    @pytest.mark.parametrize("layer", [0, 1])
+    def test_vectors(self, layer: int) -> None:
+        partition = self.partition()
+        ends = partition.vertices[partition.edges[partition.edge_layer == layer]]
+        root = ET.fromstring(partition.to_svg(width=500, layer=layer))
+        (path,) = [element for element in root.iter() if element.get("id") == "lines"]
+        data = np.array([run.split() for run in path.get("d", "").split("M")[1:]], float).reshape(-1, 2, 2)
+        # Hundredths of a pixel of 250 in a unit, the second coordinate downwards.
+        np.testing.assert_allclose(data / 100, (ends * [1, -1] + 1) * 250, atol=0.0051)
+        drawn = {renderer.name: renderer for renderer in partition.to_bokeh(layer=layer).renderers}
+        source = drawn["lines"].data_source.data
+        np.testing.assert_array_equal(np.stack([source[k] for k in ("x0", "y0", "x1", "y1")], axis=-1).reshape(-1, 2, 2), ends)
+        assert drawn["lines"].glyph.line_alpha > 5 * drawn["edges"].glyph.line_alpha
+        assert drawn["lines"].glyph.line_width > drawn["edges"].glyph.line_width
+        axes = partition.plot(pyplot.subplots()[1], layer=layer)
+        pyplot.close(axes.figure)
+        strokes = [c for c in axes.collections if c.get_alpha() == pytest.approx(drawn["lines"].glyph.line_alpha)]
+        (lines,) = [c for c in strokes if len(np.concatenate([p.vertices for p in c.get_paths()])) == 2 * len(ends)]
+        np.testing.assert_array_equal(np.concatenate([p.vertices for p in lines.get_paths()]).reshape(-1, 2, 2), ends)
+
+    @pytest.mark.parametrize("call", ["to_svg", "to_png", "to_bokeh", "plot"])
+    def test_a_layer_that_is_not_there(self, call: str) -> None:
+        with pytest.raises(ValueError, match=r"^layer: expected a layer of kinks from 0 to 1, got 2$"):
+            getattr(self.partition(), call)(layer=2)
 
 
 def test_a_record_is_a_copy() -> None:

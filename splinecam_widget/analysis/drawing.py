@@ -17,6 +17,11 @@ from .parts import loops_of, parts_of
 
 EDGE_COLOUR = "#1c1c1c"
 EDGE_OPACITY = 0.45
+BESIDE_LINES = 0.35
+"""How strong edges are beside the lines of a chosen layer."""
+LINE_OPACITY = 0.92
+LINE_EDGES = 1.6
+"""Width of a chosen layer's lines in those of edges."""
 BOUNDARY_COLOUR = "#101010"
 
 MAX_EDGE_WIDTH = 0.7
@@ -62,6 +67,8 @@ class Drawing:
     edges : (E, 2, 2) float64
         Inner edges.
     edge_layers : (E,) int32
+    lines : (L, 2, 2) float64 or None
+        The edges along which units of a chosen layer bend.
     boundary : Boundary
     low, high : (2,) float64
         Of the domain.
@@ -77,10 +84,16 @@ class Drawing:
     legend: dict[str, Any]
     edges: Float64
     edge_layers: Int32
+    lines: Float64 | None
     boundary: Boundary
     low: Float64
     high: Float64
     class_names: list[str]
+
+    @property
+    def edge_opacity(self) -> float:
+        """Of edges, which are faint beside the lines of a layer."""
+        return EDGE_OPACITY * (1.0 if self.lines is None else BESIDE_LINES)
 
     def line_widths(self, width: float, height: float, n_cells: int) -> tuple[float, float]:
         """Of edges and boundary, in the units of the picture's width and height."""
@@ -89,21 +102,23 @@ class Drawing:
         return edge, min(MAX_BOUNDARY_WIDTH, max(BOUNDARY_EDGES * edge, side / MOST_BOUNDARIES))
 
 
-def drawing_of(cells: Cells, color_by: Any, class_names: ClassNames, level: float) -> Drawing:
+def drawing_of(cells: Cells, color_by: Any, class_names: ClassNames, level: float, layer: int | None = None) -> Drawing:
     """The picture of a partition.
 
     Raises
     ------
     ValueError
-        For a bad `color_by`, `level` or number of names.
+        For a bad `color_by`, `level`, `layer` or number of names.
     """
     winners = winners_of(cells, level)
     names = names_of(cells, class_names, level)
     colouring = colouring_of(cells, winners, color_by, names)
     inner = cells.edge_layer >= 0
     corners = cells.plane.domain
+    lines = None if layer is None else cells.vertices[cells.edges[cells.layer_lines(layer).edges]]
     shared = {
         "legend": colouring.legend, "edges": cells.vertices[cells.edges[inner]], "edge_layers": cells.edge_layer[inner],
+        "lines": lines,
         "boundary": winners.boundary, "low": corners.min(axis=0), "high": corners.max(axis=0), "class_names": names,
     }
     if isinstance(color_by, str) and color_by == "class":

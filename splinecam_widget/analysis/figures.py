@@ -12,7 +12,7 @@ from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.planar import Int64
 
 from .colours import VIRIDIS, class_palette, hex_of
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, LINE_EDGES, LINE_OPACITY, Drawing
 from .optional import package
 
 PATH_POLYGONS = 2000
@@ -42,10 +42,12 @@ def axes_of(
     size = span * (room / span).min()
     edge_width, boundary_width = drawing.line_widths(float(size[0]), float(size[1]), cells.n_cells)
     ax.add_collection(_polygons(drawing, rasterized), autolim=False)
-    if edges and len(drawing.edges):
-        offsets = 2 * np.arange(len(drawing.edges) + 1)
-        ax.add_collection(_strokes(drawing.edges.reshape(-1, 2), offsets, EDGE_COLOUR, edge_width, EDGE_OPACITY, rasterized),
-                          autolim=False)
+    for segments, width, opacity in ((drawing.edges if edges else None, edge_width, drawing.edge_opacity),
+                                     (drawing.lines, LINE_EDGES * edge_width, LINE_OPACITY)):
+        if segments is not None and len(segments):
+            offsets = 2 * np.arange(len(segments) + 1)
+            ax.add_collection(_strokes(segments.reshape(-1, 2), offsets, EDGE_COLOUR, width, opacity, rasterized),
+                              autolim=False)
     lines = drawing.boundary.polylines
     if boundary and len(lines):
         ax.add_collection(_strokes(lines.points, lines.offsets, BOUNDARY_COLOUR, boundary_width, 1.0, False), autolim=False)

@@ -11,7 +11,7 @@ from splinecam_widget.engine.cells import Cells
 from splinecam_widget.engine.garbage import without_collections
 
 from .colours import hex_of
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, Drawing
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, LINE_EDGES, LINE_OPACITY, Drawing
 from .optional import package
 
 FRAME = 480
@@ -47,9 +47,12 @@ def figure_of(cells: Cells, drawing: Drawing, edges: bool, boundary: bool, optio
     })
     shown = plot.patches("xs", "ys", source=source, fill_color="colour", line_color="colour", line_width=0.5, name="cells",
                          hover_line_color=BOUNDARY_COLOUR, hover_line_width=1.5)
-    if edges and len(drawing.edges):
-        x0, y0, x1, y1 = np.ascontiguousarray(drawing.edges.reshape(-1, 4).T)
-        plot.segment(x0, y0, x1, y1, line_color=EDGE_COLOUR, line_alpha=EDGE_OPACITY, line_width=edge_width, name="edges")
+    for name, segments, thickness, opacity in (
+            ("edges", drawing.edges if edges else None, edge_width, drawing.edge_opacity),
+            ("lines", drawing.lines, LINE_EDGES * edge_width, LINE_OPACITY)):
+        if segments is not None and len(segments):
+            x0, y0, x1, y1 = np.ascontiguousarray(segments.reshape(-1, 4).T)
+            plot.segment(x0, y0, x1, y1, line_color=EDGE_COLOUR, line_alpha=opacity, line_width=thickness, name=name)
     lines = drawing.boundary.polylines
     if boundary and len(lines):
         xs, ys = ([column[a:b] for a, b in pairwise(lines.offsets)] for column in lines.points.T)

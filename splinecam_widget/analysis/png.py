@@ -15,7 +15,7 @@ from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from . import _raster_kernels
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing, check_height
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, LINE_EDGES, LINE_OPACITY, MAX_SIDE, Drawing, check_height
 
 BAND_PIXELS = 1 << 22
 """Fine pixels at a time, so that a large picture takes little more memory than itself."""
@@ -57,9 +57,10 @@ def pixels_of(
     edge_width, boundary_width = (samples * w for w in drawing.line_widths(width, height, cells.n_cells))
     polygons = placed(drawing.points)
     lines = [(_raster_kernels.thickened(placed(segments), thickness), colour, opacity)
-             for is_wanted, segments, thickness, colour, opacity in (
-                 (edges, drawing.edges, edge_width, EDGE_COLOUR, EDGE_OPACITY),
-                 (boundary, drawing.boundary.points, boundary_width, BOUNDARY_COLOUR, 1.0)) if is_wanted]
+             for segments, thickness, colour, opacity in (
+                 (drawing.edges if edges else None, edge_width, EDGE_COLOUR, drawing.edge_opacity),
+                 (drawing.lines, LINE_EDGES * edge_width, EDGE_COLOUR, LINE_OPACITY),
+                 (drawing.boundary.points if boundary else None, boundary_width, BOUNDARY_COLOUR, 1.0)) if segments is not None]
     palette = np.concatenate([drawing.colours, [0]]).astype("<u4")  # the last for what lies outside: transparent
     ids = np.arange(len(drawing.colours))
     out = np.empty((height, width, 4), np.uint8)

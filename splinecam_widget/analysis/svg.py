@@ -15,7 +15,7 @@ from splinecam_widget.engine.arrays import Float64, as_count
 from splinecam_widget.engine.cells import Cells
 
 from .colours import hex_of
-from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, EDGE_OPACITY, MAX_SIDE, Drawing, check_height
+from .drawing import BOUNDARY_COLOUR, EDGE_COLOUR, LINE_EDGES, LINE_OPACITY, MAX_SIDE, Drawing, check_height
 
 STEPS = 100
 """Coordinates are whole hundredths of a pixel, finer than what renderers resolve by smoothing."""
@@ -49,12 +49,16 @@ def svg_text(
         *_cell_paths(drawing, placed(drawing.points)),
     ]
     if edges:
-        lines.append(f'<g id="edges" fill="none" stroke="{EDGE_COLOUR}" stroke-opacity="{EDGE_OPACITY}" '
+        lines.append(f'<g id="edges" fill="none" stroke="{EDGE_COLOUR}" stroke-opacity="{drawing.edge_opacity:.3g}" '
                      f'stroke-width="{edge_width * STEPS:.3g}">')
         for layer in np.unique(drawing.edge_layers):
             ends = placed(drawing.edges[drawing.edge_layers == layer])
             lines.append(f'<path id="edges-layer-{layer}" d="{_path(ends.reshape(-1, 2), np.full(len(ends), 2), "")}"/>')
         lines.append("</g>")
+    if drawing.lines is not None:
+        data = _path(placed(drawing.lines).reshape(-1, 2), np.full(len(drawing.lines), 2), "")
+        lines.append(f'<path id="lines" fill="none" stroke="{EDGE_COLOUR}" stroke-opacity="{LINE_OPACITY}" '
+                     f'stroke-width="{LINE_EDGES * edge_width * STEPS:.3g}" d="{data}"/>')
     if boundary:
         lines.append(f'<g id="boundary" fill="none" stroke="{BOUNDARY_COLOUR}" stroke-width="{boundary_width * STEPS:.3g}">')
         lines += _boundary_paths(drawing, placed)

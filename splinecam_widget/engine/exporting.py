@@ -38,10 +38,10 @@ class Exports(Facade):
 
         write(path, self._cells)
 
-    def _drawing(self, color_by: Any, class_names: ClassNames, level: float) -> Any:
+    def _drawing(self, color_by: Any, class_names: ClassNames, level: float, layer: int | None) -> Any:
         from splinecam_widget.analysis.drawing import drawing_of
 
-        return drawing_of(self._cells, color_by, class_names, level)
+        return drawing_of(self._cells, color_by, class_names, level, layer)
 
     @overload
     def to_geojson(
@@ -105,7 +105,7 @@ class Exports(Facade):
 
     def to_svg(
         self, path: Path | None = None, color_by: Any = "class", edges: bool = True, boundary: bool = True,
-        anchors: bool = True, width: int = 800, class_names: ClassNames = None, level: float = 0.0,
+        anchors: bool = True, width: int = 800, class_names: ClassNames = None, level: float = 0.0, layer: int | None = None,
     ) -> str:
         """The picture as a standalone SVG, the second slice coordinate upwards.
 
@@ -121,18 +121,20 @@ class Exports(Facade):
         class_names : list of str, dict of them by number, or None
         level : float
             Of the boundary and the classes, for one output.
+        layer : int or None
+            The lines of this layer of kinks are strong, other edges faint; see `layer_lines`.
 
         Returns
         -------
         str
-            Groups and paths have ids: `cells` with `cells-class-3` (or the colour), `edges` with `edges-layer-0`, `boundary`
-            with `boundary-0-3` (the classes that tie; `boundary-level` for one output), `anchors` with `anchor-x1`. The
-            element `metadata` holds the record as JSON, see `Cells.record`.
+            Groups and paths have ids: `cells` with `cells-class-3` (or the colour), `edges` with `edges-layer-0`, `lines` of
+            a chosen layer, `boundary` with `boundary-0-3` (the classes that tie; `boundary-level` for one output), `anchors`
+            with `anchor-x1`. The element `metadata` holds the record as JSON, see `Cells.record`.
 
         Raises
         ------
         ValueError
-            For a bad `color_by`, number of names, `width` or `level`.
+            For a bad `color_by`, number of names, `width`, `level` or `layer`.
         OSError
             If it cannot be written.
 
@@ -146,14 +148,14 @@ class Exports(Facade):
         """
         from splinecam_widget.analysis import svg
 
-        text = svg.svg_text(self._cells, self._drawing(color_by, class_names, level), width, edges, boundary, anchors)
+        text = svg.svg_text(self._cells, self._drawing(color_by, class_names, level, layer), width, edges, boundary, anchors)
         if path is not None:
             svg.write(path, text)
         return text
 
     def to_png(
         self, path: Path | None = None, color_by: Any = "class", edges: bool = True, boundary: bool = True, width: int = 800,
-        samples: int = 4, level: float = 0.0,
+        samples: int = 4, level: float = 0.0, layer: int | None = None,
     ) -> bytes:
         """The picture as a PNG, the second slice coordinate upwards, transparent outside the domain.
 
@@ -171,6 +173,8 @@ class Exports(Facade):
             it has the colour of what its own centre lies in: a raster of exact labels.
         level : float
             Of the boundary and the classes, for one output.
+        layer : int or None
+            The lines of this layer of kinks are strong, other edges faint; see `layer_lines`.
 
         Returns
         -------
@@ -180,7 +184,7 @@ class Exports(Facade):
         Raises
         ------
         ValueError
-            For a bad `color_by`, `width`, `samples` or `level`.
+            For a bad `color_by`, `width`, `samples`, `level` or `layer`.
         OSError
             If it cannot be written.
 
@@ -194,7 +198,7 @@ class Exports(Facade):
         """
         from splinecam_widget.analysis import png
 
-        content = png.png_bytes(self._cells, self._drawing(color_by, None, level), width, edges, boundary, samples)
+        content = png.png_bytes(self._cells, self._drawing(color_by, None, level, layer), width, edges, boundary, samples)
         if path is not None:
             png.write(path, content)
         return content
@@ -264,7 +268,7 @@ class Exports(Facade):
 
     def to_bokeh(
         self, color_by: Any = "class", edges: bool = True, boundary: bool = True, class_names: ClassNames = None,
-        level: float = 0.0, **options: Any,
+        level: float = 0.0, layer: int | None = None, **options: Any,
     ) -> Any:
         """The picture as a Bokeh figure of stock glyphs, with what each cell is under the pointer.
 
@@ -276,6 +280,8 @@ class Exports(Facade):
         class_names : list of str, dict of them by number, or None
         level : float
             Of the boundary and the classes, for one output.
+        layer : int or None
+            The lines of this layer of kinks are strong, other edges faint; see `layer_lines`.
         **options
             Handed to `bokeh.plotting.figure`.
 
@@ -298,12 +304,12 @@ class Exports(Facade):
         """
         from splinecam_widget.analysis.glyphs import figure_of
 
-        return figure_of(self._cells, self._drawing(color_by, class_names, level), edges, boundary, options)
+        return figure_of(self._cells, self._drawing(color_by, class_names, level, layer), edges, boundary, options)
 
     def plot(
         self, ax: Any = None, color_by: Any = "class", edges: bool = True, boundary: bool = True, anchors: bool = True,
         legend: bool | None = None, title: str | None = None, class_names: ClassNames = None, level: float = 0.0,
-        rasterized: bool = False,
+        rasterized: bool = False, layer: int | None = None,
     ) -> Any:
         """The picture on axes of matplotlib.
 
@@ -322,6 +328,8 @@ class Exports(Facade):
             Of the boundary and the classes, for one output.
         rasterized : bool
             Cells and edges become an image inside PDF or SVG: smaller files with more than some ten thousand cells.
+        layer : int or None
+            The lines of this layer of kinks are strong, other edges faint; see `layer_lines`.
 
         Returns
         -------
@@ -336,7 +344,7 @@ class Exports(Facade):
         TypeError
             If `ax` is something else.
         ValueError
-            For a bad `color_by`, number of names or `level`.
+            For a bad `color_by`, number of names, `level` or `layer`.
 
         Examples
         --------
@@ -349,6 +357,6 @@ class Exports(Facade):
         """
         from splinecam_widget.analysis.figures import axes_of
 
-        drawing = self._drawing(color_by, class_names, level)
+        drawing = self._drawing(color_by, class_names, level, layer)
         return axes_of(
             self._cells, drawing, ax, edges, boundary, anchors, legend, title, rasterized, class_names is not None)
