@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from oracle import mlp, square
@@ -109,8 +109,8 @@ class TestLayer:
         np.testing.assert_array_equal(np.stack([source[k] for k in ("x0", "y0", "x1", "y1")], axis=-1).reshape(-1, 2, 2), ends)
         assert drawn["lines"].glyph.line_alpha > 5 * drawn["edges"].glyph.line_alpha
         assert drawn["lines"].glyph.line_width > drawn["edges"].glyph.line_width
-        axes = partition.plot(pyplot.subplots()[1], layer=layer)
-        pyplot.close(axes.figure)
+        axes = partition.plot(plt.subplots()[1], layer=layer)
+        plt.close(axes.figure)
         strokes = [c for c in axes.collections if c.get_alpha() == pytest.approx(drawn["lines"].glyph.line_alpha)]
         (lines,) = [c for c in strokes if len(np.concatenate([p.vertices for p in c.get_paths()])) == 2 * len(ends)]
         np.testing.assert_array_equal(np.concatenate([p.vertices for p in lines.get_paths()]).reshape(-1, 2, 2), ends)
