@@ -11,29 +11,17 @@ import type { Point } from "./geometry.ts";
 import { Inspections } from "./inspections.ts";
 import { Inspector } from "./inspector.ts";
 import { Legend } from "./legend.ts";
-import type { State, Status, WidgetModel } from "./model.ts";
+import type { WidgetModel } from "./model.ts";
 import { decode, type AnchorsMessage, type AnchorWish, type Message, type PictureMessage, type SketchMessage } from "./protocol.ts";
 import { NO_POLYGON } from "./raster.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SlicePanel } from "./slice_panel.ts";
-import { ErrorPanel, StatusLine, type StatusView } from "./status.ts";
+import { ErrorPanel, StatusLine } from "./status.ts";
+import { statusView } from "./status_view.ts";
 import { ThemeWatch } from "./theme.ts";
 import { BoardBar, SliceBar } from "./toolbar.ts";
 import { Tray } from "./tray.ts";
 import { Wishes, type Where, type WishedRequest } from "./wishes.ts";
-
-const STATE_TEXT: Readonly<Record<State, string>> = {
-  waiting: "Waiting for the first picture",
-  compiling: "Getting the engine's loops ready",
-  computing: "Computing",
-  exact: "Exact",
-  approximation: "Approximation",
-  partial: "Exact in the middle of the view",
-  unsound: "The picture is not sound; see its certificate",
-  error: "Not drawn; see the message",
-  refused: "This model cannot be computed; see the message",
-  closed: "Closed: the picture stays, but nothing can be moved",
-};
 
 /** A hello that is not answered after this time is said again; then after twice as long, and so on. */
 const HELLO_MILLISECONDS = 500;
@@ -371,7 +359,7 @@ export class Session {
   }
 
   private updateStatus(): void {
-    const view = this.statusView();
+    const view = statusView(this.model.get("status"), this.scheduler.isIdle, this.picture, this.certificate.state);
     this.status.update(view);
     const isStale = view.state === "computing" || view.state === "compiling";
     this.slice?.setStale(isStale && this.picture !== null);
@@ -388,24 +376,6 @@ export class Session {
       this.endSketch();
       this.certificate.close();
     }
-  }
-
-  private statusView(): StatusView {
-    const status = this.model.get("status") as Partial<Status>;
-    const given = status?.state ?? "waiting";
-    const isWorking = given === "computing" || given === "compiling";
-    const state = given === "closed" || isWorking || this.scheduler.isIdle ? given : "computing";
-    const { picture } = this;
-    const isDone = state === "exact" || state === "approximation" || state === "partial";
-    const isUnsound = isDone && this.certificate.state === "unsound";
-    return {
-      state: isUnsound ? "unsound" : state,
-      text: (state === given && !isUnsound ? status?.text : "") || STATE_TEXT[isUnsound ? "unsound" : state],
-      note: status?.note ?? "",
-      cells: picture?.n_cells ?? null,
-      regions: (isDone ? status?.regions : null) ?? picture?.n_regions ?? null,
-      sequence: picture?.sequence ?? null,
-    };
   }
 
   private updateColourings(): void {
