@@ -143,6 +143,36 @@ def test_a_trace_holds_the_lock() -> None:
     assert not global_compiler_lock.is_locked()
 
 
+IMPORTING = """
+import sys, threading, time
+from splinecam_widget.engine import loops
+
+problems = []
+
+def import_numba():
+    try:
+        import numba
+    except BaseException as error:
+        problems.append(error)
+
+importing = threading.Thread(target=import_numba)
+importing.start()
+while "numba" not in sys.modules:
+    time.sleep(0.0001)
+early = "numba.core.compiler_lock" not in sys.modules
+with loops.compiler_lock():
+    pass
+importing.join()
+print(early, problems)
+"""
+
+
+def test_numba_may_be_imported_by_another_thread_at_the_same_time() -> None:
+    """Who asks for a part of a package that another thread imports waits, holding what that thread may need."""
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["True", "[]"], "")
+
+
 FORKED = """
 import os, threading, time
 from splinecam_widget.engine.loops import compiler_lock

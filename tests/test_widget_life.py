@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import random
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -216,3 +218,32 @@ class TestClose:
         widgets[0].x1 = IMAGES[5]  # and start again
         assert widgets[0].wait(SECONDS).n_cells > 0
         np.testing.assert_array_equal(widgets[0].x1, IMAGES[5])
+
+
+AT_ONCE = """
+import torch
+from torch import nn
+from splinecam_widget import SplineCamWidget
+
+class Traced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(9, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+
+x = torch.rand(3, 9)
+plain = nn.Sequential(nn.Linear(9, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+widgets = [SplineCamWidget(net, *x) for net in (plain, Traced().eval())]
+print([widget.wait(120).n_cells > 0 for widget in widgets])
+for widget in widgets:
+    widget.close()
+"""
+
+
+@pytest.mark.slow
+def test_two_widgets_made_at_once_in_a_fresh_process() -> None:
+    """The first one's thread imports numba while the second one's model is traced on this."""
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[True, True]", done.stderr

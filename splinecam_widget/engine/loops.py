@@ -18,10 +18,19 @@ _is_known = False
 
 def compiler_lock() -> AbstractContextManager[None]:
     """Numba's own lock, one for the process: while a thread holds it, no other compiles a loop or loads one from disk."""
+    import_numba()
     from numba.core.compiler_lock import global_compiler_lock
 
     held: AbstractContextManager[None] = global_compiler_lock
     return held
+
+
+def import_numba() -> None:
+    """Import numba, before any part of it is imported.
+
+    Python locks a part and then waits for the package; another thread, which imports the package, waits for the part.
+    """
+    import numba  # noqa: F401
 
 
 class Loop:

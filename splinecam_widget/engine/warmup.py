@@ -14,6 +14,7 @@ from . import _cell_kernel, _cell_measures, _dense_kernels, _sketch_kernels
 from .boundary import winners_of
 from .explorer import Explorer
 from .garbage import without_collections
+from .loops import import_numba
 from .network import Network
 from .operations import AFFINE, KINKS
 from .selections import Rewriting
@@ -114,6 +115,7 @@ def is_on_disk() -> bool:
 
 def _is_kept(kernel: Any) -> bool:
     """Numba's own index of a loop is empty where its source has changed; a key's second part is the processor."""
+    import_numba()
     from numba.core.registry import cpu_target
 
     try:
