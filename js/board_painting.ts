@@ -1,7 +1,7 @@
 /** What is drawn on the board's canvas: thumbnails from the atlas, or the input plane with the picture's edges. */
 
 import { context2d, element } from "./dom.ts";
-import { LINE_WIDTH, MAX_STROKED_LINES } from "./edges.ts";
+import { CASING_WIDTH, LINE_WIDTH, MAX_STROKED_LINES } from "./edges.ts";
 import { toPixel, type Rect, type Size } from "./geometry.ts";
 import type { BoardMessage, PictureMessage } from "./protocol.ts";
 import { strokeCellEdges, strokePairs, strokeSegments } from "./strokes.ts";
@@ -136,9 +136,11 @@ export class BoardPainting {
       strokeCellEdges(pen, picture, this.pixels, width, height);
     }
     if (hasLines) {
-      pen.strokeStyle = "rgba(255, 255, 255, 0.9)";
-      pen.lineWidth = LINE_WIDTH * ratio;
-      strokePairs(pen, this.pixels, lineEnds, width, height);
+      for (const [colour, weight] of [["rgba(10, 12, 18, 0.5)", LINE_WIDTH + CASING_WIDTH], ["rgba(255, 255, 255, 0.9)", LINE_WIDTH]] as const) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = weight * ratio;
+        strokePairs(pen, this.pixels, lineEnds, width, height);
+      }
     }
     this.toBoardPixels(picture, picture.boundary, view, width, height);
     for (const [colour, weight] of [["rgba(255, 255, 255, 0.9)", 3.6], ["rgb(17, 19, 26)", 1.6]] as const) {

@@ -10,7 +10,7 @@ import type { Context2d } from "@bokeh/bokehjs/build/js/lib/core/util/canvas";
 import { Renderer, RendererView } from "@bokeh/bokehjs/build/js/lib/models/renderers/renderer";
 import { register_models } from "@bokeh/bokehjs/build/js/lib/base";
 import { context2d } from "./dom.ts";
-import { areLinesLight, areLinesStroked, areStroked, BESIDE_LINES, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, pixelLineAlpha } from "./edges.ts";
+import { areLinesLight, areLinesStroked, areStroked, BESIDE_LINES, CASING_ALPHA, CASING_WIDTH, EDGE_WIDTH, edgeAlpha, idAlpha, LINE_WIDTH, lineAlpha, pixelLineAlpha } from "./edges.ts";
 import type { Point } from "./geometry.ts";
 import type { PictureMessage, SketchMessage } from "./protocol.ts";
 import { NO_POLYGON, Raster, toPixels, type PixelMap } from "./raster.ts";
@@ -215,9 +215,13 @@ export class ConvexCellsView extends RendererView {
     }
     const { lines, lineEnds } = picture;
     if (lines !== null && areLinesStroked(lines, picture.scale, map, ratio)) {
-      ctx.strokeStyle = `rgba(${this.areLinesLight ? LIGHT : EDGE}, ${lineAlpha(picture, lines.length, map, ratio).toFixed(3)})`;
-      ctx.lineWidth = LINE_WIDTH * ratio;
-      strokePairs(ctx, this.pixels, lineEnds, width, height);
+      const alpha = lineAlpha(picture, lines.length, map, ratio);
+      const [ink, casing] = this.areLinesLight ? [LIGHT, EDGE] : [EDGE, LIGHT];
+      for (const [colour, opacity, weight] of [[casing, CASING_ALPHA * alpha, LINE_WIDTH + CASING_WIDTH], [ink, alpha, LINE_WIDTH]] as const) {
+        ctx.strokeStyle = `rgba(${colour}, ${opacity.toFixed(3)})`;
+        ctx.lineWidth = weight * ratio;
+        strokePairs(ctx, this.pixels, lineEnds, width, height);
+      }
     }
     if (!picture.complete) {
       this.traceDomain(ctx, picture, map);

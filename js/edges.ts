@@ -23,6 +23,9 @@ const EDGE_ALPHA = 0.55;
 /** Width, in CSS pixels, and opacity of the lines of a layer that was chosen, and how strong all other edges are beside them. */
 export const LINE_WIDTH = 1.3;
 const LINE_ALPHA = 0.92;
+/** Of the casing of a line, which keeps it in sight on colours like its own: how much wider it is, and its share of opacity. */
+export const CASING_WIDTH = 1.6;
+export const CASING_ALPHA = 0.4;
 export const BESIDE_LINES = 0.35;
 /** Edges of a layer above which its lines are pixels and no strokes: so many strokes take longer than all cells. */
 export const MAX_STROKED_LINES = 15_000;

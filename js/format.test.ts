@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatAtLeast, formatCount, formatNumber, formatPlace, formatPoint } from "./format.ts";
+import { formatAtLeast, formatCount, formatNumber, formatPlace } from "./format.ts";
 
 test("numbers as people read them", () => {
   assert.equal(formatNumber(1.23456), "1.23");
@@ -12,8 +12,6 @@ test("numbers as people read them", () => {
   assert.equal(formatNumber(null), "–");
   assert.equal(formatNumber(Infinity), "∞");
   assert.equal(formatCount(1234), "1,234");
-  assert.equal(formatPoint([1, -2]), "1, −2");
-  assert.equal(formatPoint(null), "not set");
 });
 
 test("places have three digits of the view's width", () => {

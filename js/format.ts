@@ -40,10 +40,6 @@ export function formatCount(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : value.toLocaleString("en-US");
 }
 
-export function formatPoint(point: Point | null | undefined): string {
-  return point === null || point === undefined ? "not set" : point.map(formatNumber).join(", ");
-}
-
 /** A point of a view that is `span` wide, to three digits of that width: what is tiny in the view is 0. */
 export function formatPlace(point: Point, span: number): string {
   const decimals = Math.min(Math.max(2 - Math.floor(Math.log10(span)), 0), MAX_DECIMALS);

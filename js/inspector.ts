@@ -7,7 +7,7 @@
 
 import { PngImage } from "./png_image.ts";
 import { element } from "./dom.ts";
-import { formatAtLeast, formatCount, formatNumber, formatPoint } from "./format.ts";
+import { formatAtLeast, formatCount, formatNumber, formatPlace } from "./format.ts";
 import type { Point } from "./geometry.ts";
 import type { InspectionMessage } from "./protocol.ts";
 import { NO_POLYGON } from "./raster.ts";
@@ -24,6 +24,8 @@ export class Inspector {
   private readonly bars = element("div", { class: "sc-bars" });
   private readonly body = element("div", { class: "sc-inspector-body" });
   private answer: { readonly message: InspectionMessage; readonly u: Point; readonly isExpired: boolean } | null = null;
+  /** Width of the view, for the digits of places in it. */
+  private span = 1;
   private pointed: { readonly cell: number; readonly u: Point } | null = null;
 
   constructor() {
@@ -33,9 +35,10 @@ export class Inspector {
     this.clear();
   }
 
-  /** The pointer is at `u`, where a pixel of cell `cell` is painted. */
-  point(cell: number, u: Point): void {
+  /** The pointer is at `u` of a view that is `span` wide, where a pixel of cell `cell` is painted. */
+  point(cell: number, u: Point, span: number): void {
     this.pointed = { cell, u };
+    this.span = span;
     this.write();
   }
 
@@ -96,7 +99,7 @@ export class Inspector {
       element("strong", { title: said }, said),
     );
     const facts: (readonly [string, string, string?])[] = [
-      ["u", formatPoint(u)],
+      ["u", formatPlace(u, this.span)],
       [answer?.is_cut === true ? "area in view" : "area", formatNumber(answer?.area)],
       ["slope", formatNumber(answer?.slope)],
     ];

@@ -34,7 +34,7 @@ export class Legend {
     this.lines.hidden = lines === null;
     if (lines !== null) {
       const { layer, name, n_units: nUnits, n_bent: nBent, n_edges: nEdges } = lines;
-      const bent = `${formatCount(nBent)} of ${formatCount(nUnits)} ${nUnits === 1 ? "unit bends" : "units bend"} here`;
+      const bent = `${formatCount(nBent)} of ${formatCount(nUnits)} ${nUnits === 1 ? "unit" : "units"} ${nBent === 1 ? "bends" : "bend"} here`;
       this.lines.textContent = `Layer ${layer}, ${name}: ${bent}, along ${formatCount(nEdges)} ${nEdges === 1 ? "edge" : "edges"}`;
     }
   }

@@ -325,12 +325,12 @@ export class Session {
     this.model.save_changes();
   }
 
-  private hover(hover: { readonly u: Point; readonly cell: number } | null): void {
+  private hover(hover: { readonly u: Point; readonly cell: number; readonly span: number } | null): void {
     if (hover === null) {
       this.inspections.leave();
       this.inspector.clear();
     } else {
-      this.inspector.point(hover.cell, hover.u);
+      this.inspector.point(hover.cell, hover.u, hover.span);
       this.inspections.ask(hover.u);
     }
   }

@@ -18,8 +18,8 @@ import type { Limits } from "./limits.ts";
 export interface SliceEvents {
   onAnchor(index: number, u: Point): void;
   onView(view: Rect): void;
-  /** The pointer is at `u` over cell `cell`; null when it has left. */
-  onHover(hover: { readonly u: Point; readonly cell: number } | null): void;
+  /** The pointer is at `u` over cell `cell` of a view that is `span` wide; null when it has left. */
+  onHover(hover: { readonly u: Point; readonly cell: number; readonly span: number } | null): void;
   onPainted(picture: PictureMessage, milliseconds: number): void;
   /** The frame begins `left` CSS pixels from the panel's left; the legend stands in line with it. */
   onFrame(left: number): void;
@@ -299,7 +299,8 @@ export class SlicePanel {
     const { pointer } = this;
     const cell = pointer === null || this.isHeld ? -1 : this.plot.cellAt(pointer);
     this.setHovered(cell);
-    this.events.onHover(pointer === null || cell < 0 ? null : { u: fromPixel(this.view, this.size, pointer), cell });
+    const [left, right] = this.view;
+    this.events.onHover(pointer === null || cell < 0 ? null : { u: fromPixel(this.view, this.size, pointer), cell, span: right - left });
   }
 
   /** The cell that holds the point last hovered, as Python finds it: the pixel there may show another. */

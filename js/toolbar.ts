@@ -90,6 +90,7 @@ export class SliceBar {
       this.lines.replaceChildren(...texts.map((text, i) => element("option", { value: i === 0 ? "" : String(i - 1) }, text)));
     }
     this.lines.value = layer === null ? "" : String(layer);
+    this.lines.title = this.lines.selectedOptions[0]?.text ?? "";
     this.linesLabel.hidden = layers.length === 0;
   }
 

@@ -9,6 +9,9 @@ import type { AnyWidget } from "@anywidget/types";
 import type { WidgetModel } from "./model.ts";
 import { Session } from "./session.ts";
 
+/** Class of the page's element, for layouts that ask how wide it would be. */
+const HOST = "splinecam-host";
+
 interface RenderProps {
   readonly model: unknown;
   readonly el: HTMLElement;
@@ -23,9 +26,11 @@ function render({ model, el, signal }: RenderProps): () => void {
     if (!controller.signal.aborted) {
       controller.abort();
       session.destroy();
+      el.classList.remove(HOST);
     }
   };
   signal?.addEventListener("abort", stop, { once: true });
+  el.classList.add(HOST);
   el.append(session.el);
   void session.start();
   return stop;

@@ -180,11 +180,12 @@ def value_names(n: int, class_names: list[str] | None) -> list[str]:
 
 def prediction_text(values: Float64, class_names: list[str] | None, is_class: bool) -> str:
     """What the network says, in words: the winning class with its softmax probability, or the values."""
+    texts = [f"{v:.3g}".replace("-", "−") for v in values[:4]]
     if not is_class:
-        return ", ".join(f"{v:.3g}" for v in values[:4])
+        return ", ".join(texts)
     if len(values) == 1:
         name = (class_names or ["≤ 0", "> 0"])[int(values[0] > 0)]
-        return f"{name} ({values[0]:.3g})"
+        return f"{name} ({texts[0]})"
     shares = np.exp(values - values.max())
     best = int(values.argmax())
     return f"{value_names(len(values), class_names)[best]} ({shares[best] / shares.sum():.1%})"

@@ -280,6 +280,14 @@ class SplineCamWidget(anywidget.AnyWidget):
             self._next_network = self._newest_network = network
         self._ask(Wish(), {"sequence": 0, "view_id": None})
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser has set; of what is refused, it gets back what stands."""
+        try:
+            super().set_state(sync_data)
+        except Exception:
+            self.send_state(set(self.keys) & set(sync_data))
+            raise
+
     def open(self) -> None:
         """Open the comm to the browser."""
         super().open()

@@ -228,6 +228,13 @@ def test_numbers_without_a_span_have_one_colour(value: float) -> None:
     assert found.legend["low"] < value < found.legend["high"]
 
 
+@pytest.mark.parametrize("color_by", ["margin", "slope"])
+def test_a_scale_does_not_go_where_nothing_can_be(color_by: str) -> None:
+    cells = compute_partition(nn.Linear(2, 3).eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
+    found = colouring_of(cells, winners_of(cells), color_by, names(3))
+    assert 0 <= found.legend["low"] <= found.values[0] < found.legend["high"]
+
+
 def test_numbers_as_far_apart_as_there_are() -> None:
     cells = compute_partition(torch.nn.ReLU().eval(), Slice.from_basis([0.0, 0.0], torch.eye(2)))
     found = colouring_of(cells, winners_of(cells), np.array([-1.7e308, -6e307, 6e307, 1.7e308]), ["a", "b"])

@@ -184,8 +184,13 @@ class TestBadChange:
     def test_browser_sends_what_is_no_colouring(self, w: SplineCamWidget) -> None:
         receive(w, color_by="height")  # ipywidgets reports what a setter raises: as a traceback or in the log
         receive(w, domain=[[0, 0], [1, 1], [2, 2]])
+        receive(w, layer=7)
         assert w.color_by == "class"
         assert w.domain is None
+        assert w.layer is None
+        told = [data["state"] for data, _ in w.comm.sent if data.get("method") == "update"]
+        for name in ("color_by", "domain", "layer"):  # or the page would go on with what was refused
+            assert [state[name] for state in told if name in state][-1] == getattr(w, name)
         self.assert_goes_on(w)
 
     @pytest.mark.parametrize("value", [IMAGES[0], IMAGES[:2].astype(float).sum(axis=0) - IMAGES[1]], ids=["equal", "computed"])

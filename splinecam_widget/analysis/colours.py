@@ -64,7 +64,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
         entries = [{"name": class_names[k], "colour": hex_of(palette[k])} for k in shown]
         return Colouring(palette[winners.cells], palette[winners.piece_classes], {"kind": "classes", "entries": entries})
     if color_by == "margin":
-        return _scale(_margins(cells), "margin of the class", False)
+        return _scale(_margins(cells), "margin of the class", False, least=0.0)
     if color_by == "pattern":
         palette = _pattern_palette()
         ids = (cells.planar.cell_hashes >> np.uint64(32)) % np.uint64(len(palette))
@@ -72,7 +72,7 @@ def colouring_of(cells: Cells, winners: Winners, color_by: Any, class_names: lis
     if color_by == "area":
         return _scale(cells.areas, "cell area", True, cells.areas)
     if color_by == "slope":
-        return _scale(cells.slope_norms, "slope norm", False)
+        return _scale(cells.slope_norms, "slope norm", False, least=0.0)
     if color_by == "output":
         return Colouring(_output_colours(cells), none, {"kind": "none", "title": "the output in the middle of each cell"})
     raise ValueError(f"color_by: expected one of {', '.join(COLOR_BY)}, got {color_by!r}")
@@ -151,10 +151,13 @@ def _as_shades(value: Any) -> Any:
     return array.astype(np.float64) if array.dtype == np.bool_ else value
 
 
-def _scale(values: Float64, title: str, is_log: bool, weights: Float64 | None = None) -> Colouring:
+def _scale(
+    values: Float64, title: str, is_log: bool, weights: Float64 | None = None, least: float = -np.inf
+) -> Colouring:
     """Viridis from the 1st to the 99th percentile, so that one sliver does not take the whole scale.
 
-    With weights (C,), from where 1% of their sum lies below to where 1% lies above: areas by area, for slivers are many.
+    With weights (C,), from where 1% of their sum lies below to where 1% lies above: areas by area, for slivers are many. It
+    does not begin below `least`, as no such number does.
     """
     finite = np.log10(np.maximum(values, np.finfo(np.float64).tiny)) if is_log else values
     ends = np.percentile(finite, [1, 99])
@@ -164,7 +167,7 @@ def _scale(values: Float64, title: str, is_log: bool, weights: Float64 | None = 
     low, high = float(ends[0]), float(ends[1])
     if not high > low:  # by more than rounding, also of large numbers
         half = max(0.5, abs(low) * 2.0**-20)
-        low, high = low - half, low + half
+        low, high = max(least, low - half), low + half
     # In halves: the span of numbers near the largest overflows.
     ids = np.clip((finite / 2 - low / 2) / (high / 2 - low / 2) * 255 + 0.5, 0, 255).astype(np.int64)
     said = (10**low, 10**high) if is_log else (low, high)

@@ -90,6 +90,33 @@ def test_the_names_of_outputs_are_whole(opened: Open, width: int) -> None:
         "[...document.querySelectorAll('.sc-bar-name')].filter(el => el.scrollWidth > el.clientWidth).length") == 0
 
 
+def test_beside_others_in_a_row_it_has_room(opened: Open) -> None:
+    """As in an HBox; a layout by its own width alone would leave it none."""
+    widget = opened(size=(1300, 1700))
+    page = widget.page
+    page.evaluate("""() => {
+        const host = document.getElementById('host');
+        host.style.display = 'flex';
+        const other = document.createElement('div');
+        other.style.cssText = 'flex: none; width: 300px';
+        host.append(other);
+    }""")
+    page.wait_for_timeout(300)
+    root = page.locator(".splinecam-widget").bounding_box()
+    host = page.locator("#host").bounding_box()
+    assert root is not None
+    assert host is not None
+    assert abs(root["width"] - (host["width"] - 300)) < 2
+    page.evaluate("document.getElementById('host').style.width = '420px'")
+    page.wait_for_timeout(300)
+    root = page.locator(".splinecam-widget").bounding_box()
+    assert root is not None
+    assert root["width"] >= 239
+    assert widget.box(SLICE)["width"] > 120
+    page.evaluate("dev.unmount()")
+    assert page.locator(".splinecam-host").count() == 0
+
+
 def test_dragging_on_the_board_follows_the_pointer_and_snaps(opened: Open) -> None:
     widget = opened("delay=600")
     before = widget.status()
