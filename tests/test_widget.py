@@ -107,7 +107,7 @@ class TestFirst:
         mine = {name for name in vars(SplineCamWidget) if not name.startswith("__")}
         made_by_traitlets = {"_trait_default_generators", "_all_trait_default_generators", "_traits", "_descriptors",
                              "_static_immutable_initial_values", "_instance_inits"}
-        assert mine & set(dir(anywidget.AnyWidget)) - made_by_traitlets == {"open", "close"}
+        assert mine & set(dir(anywidget.AnyWidget)) - made_by_traitlets == {"open", "close", "set_state"}
 
 
 class TestDrag:
